@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/bytes.h"
+
+#include "base/secret.h"
+#include "base/size.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void ds_bytes_free(struct ds_bytes *b)
+{
+    if (b == NULL) {
+        return;
+    }
+    if (b->data != NULL) {
+        ds_wipe(b->data, b->capacity);
+        free(b->data);
+    }
+    *b = DS_BYTES_INIT(b->max);
+}
+
+enum ds_status ds_bytes_reserve(struct ds_bytes *b, size_t len, struct ds_error *err)
+{
+    size_t wanted;
+    if (!ds_size_add(b->len, len, &wanted) || wanted > b->max) {
+        return ds_fail(err, DS_EFORMAT, "%zu more bytes exceed the limit of %zu", len, b->max);
+    }
+    if (wanted <= b->capacity) {
+        return DS_OK;
+    }
+    size_t capacity = b->capacity > b->max / 2 ? b->max : 2 * b->capacity;
+    if (capacity < wanted) {
+        capacity = wanted;
+    }
+    /* Not realloc: it would leave an unwiped copy behind. */
+    uint8_t *grown = malloc(capacity);
+    if (grown == NULL) {
+        return ds_fail(err, DS_ENOMEM, "no memory for %zu bytes", capacity);
+    }
+    if (b->data != NULL) {
+        memcpy(grown, b->data, b->len);
+        ds_wipe(b->data, b->capacity);
+        free(b->data);
+    }
+    b->data = grown;
+    b->capacity = capacity;
+    return DS_OK;
+}
+
+enum ds_status ds_bytes_append(struct ds_bytes *b, const void *data, size_t len,
+                               struct ds_error *err)
+{
+    if (len == 0) {
+        return DS_OK;
+    }
+    const enum ds_status s = ds_bytes_reserve(b, len, err);
+    if (s != DS_OK) {
+        return s;
+    }
+    memcpy(b->data + b->len, data, len);
+    b->len += len;
+    return DS_OK;
+}
+
+enum ds_status ds_bytes_resize(struct ds_bytes *b, size_t len, struct ds_error *err)
+{
+    if (len > b->len) {
+        const enum ds_status s = ds_bytes_reserve(b, len - b->len, err);
+        if (s != DS_OK) {
+            return s;
+        }
+        memset(b->data + b->len, 0, len - b->len);
+    }
+    b->len = len;
+    return DS_OK;
+}
+
+struct ds_bytes ds_bytes_take(struct ds_bytes *b)
+{
+    const struct ds_bytes taken = *b;
+    *b = DS_BYTES_INIT(taken.max);
+    return taken;
+}
+
+enum ds_status ds_bytes_put_u8(struct ds_bytes *b, uint8_t v, struct ds_error *err)
+{
+    return ds_bytes_append(b, &v, 1, err);
+}
+
+enum ds_status ds_bytes_put_be(struct ds_bytes *b, uint64_t v, unsigned width_bytes,
+                               struct ds_error *err)
+{
+    uint8_t wire[8];
+    for (unsigned i = 0; i < width_bytes; i++) {
+        wire[i] = (uint8_t)(v >> (8 * (width_bytes - 1 - i)));
+    }
+    return ds_bytes_append(b, wire, width_bytes, err);
+}
+
+enum ds_status ds_bytes_put_le(struct ds_bytes *b, uint64_t v, unsigned width_bytes,
+                               struct ds_error *err)
+{
+    uint8_t wire[8];
+    for (unsigned i = 0; i < width_bytes; i++) {
+        wire[i] = (uint8_t)(v >> (8 * i));
+    }
+    return ds_bytes_append(b, wire, width_bytes, err);
+}
+
+const uint8_t *ds_cursor_bytes(struct ds_cursor *c, size_t len)
+{
+    if (c->failed || len > c->len - c->at) {
+        c->failed = true;
+        return NULL;
+    }
+    const uint8_t *p = c->data + c->at;
+    c->at += len;
+    return p;
+}
+
+uint64_t ds_cursor_be(struct ds_cursor *c, unsigned width_bytes)
+{
+    const uint8_t *p = ds_cursor_bytes(c, width_bytes);
+    uint64_t v = 0;
+    for (unsigned i = 0; p != NULL && i < width_bytes; i++) {
+        v = v << 8 | p[i];
+    }
+    return v;
+}
+
+uint64_t ds_cursor_le(struct ds_cursor *c, unsigned width_bytes)
+{
+    const uint8_t *p = ds_cursor_bytes(c, width_bytes);
+    uint64_t v = 0;
+    for (unsigned i = 0; p != NULL && i < width_bytes; i++) {
+        v |= (uint64_t)p[i] << (8 * i);
+    }
+    return v;
+}
+
+void ds_hex(const uint8_t *data, size_t len, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < len; i++) {
+        out[2 * i] = digits[data[i] >> 4];
+        out[2 * i + 1] = digits[data[i] & 15];
+    }
+    out[2 * len] = '\0';
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    if (c >= 'a' && c <= 'f') {
+        return c - 'a' + 10;
+    }
+    if (c >= 'A' && c <= 'F') {
+        return c - 'A' + 10;
+    }
+    return -1;
+}
+
+bool ds_unhex(const char *text, uint8_t *out, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        const int high = hex_value(text[2 * i]);
+        if (high < 0) {
+            return false;
+        }
+        const int low = hex_value(text[2 * i + 1]);
+        if (low < 0) {
+            return false;
+        }
+        out[i] = (uint8_t)(high << 4 | low);
+    }
+    return text[2 * len] == '\0';
+}

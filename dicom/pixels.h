@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pixels - Pixel Data as native frames with all that is needed to read them (PS3.3 C.7.6.3, PS3.5 8).
+ */
+#ifndef DICOMSTEGO_DICOM_PIXELS_H
+#define DICOMSTEGO_DICOM_PIXELS_H
+
+#include "dicom/dataset.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct dicom_pixels {
+    uint32_t columns, rows, frames;
+    uint16_t samples_per_pixel;
+    uint16_t bits_allocated, bits_stored, high_bit;
+    bool is_signed;
+    bool was_compressed; /* decoded from an encapsulated syntax */
+    bool was_lossy;      /* the syntax or (0028,2110) says that information was lost before */
+    bool has_padding;    /* Pixel Padding Value, with its Range Limit (PS3.3 C.7.5.1.1.2) */
+    int32_t padding_min, padding_max;
+    char photometric[17];
+    /* Little endian cells, frame by frame, as stored: bits above bits_stored included; no trailing
+     * padding byte. Owned. */
+    struct ds_bytes cells;
+};
+
+/* DS_ENOTHING: no Pixel Data. DS_EUNSUPPORTED: no decoder here, or float pixels (7FE0,0008/0009),
+ * the text says which. DS_EFORMAT: attributes and length contradict each other, or a damaged
+ * bitstream. All sizes are checked before memory is taken. */
+DS_CHECKED enum ds_status dicom_pixels_read(struct dicom_pixels *out, const struct dicom_dataset *d,
+                                            struct ds_error *err);
+void dicom_pixels_free(struct dicom_pixels *p); /* zeroed is fine */
+
+/* Replaces Pixel Data by the cells, native: VR OW when bits_allocated > 8 or as it was, OB else (PS3.5 8.2, A.2);
+ * adjusts nothing else. The dataset's transfer syntax becomes Explicit VR Little Endian unless it was native. */
+DS_CHECKED enum ds_status dicom_pixels_write(struct dicom_dataset *d, const struct dicom_pixels *p,
+                                             struct ds_error *err);
+
+/* Greyscale only: logical values, sign-extended from bits_stored, cells shifted down by
+ * high_bit + 1 - bits_stored. samples has room for frames * rows * columns. DS_EUNSUPPORTED for colour, palette, bits_allocated
+ * other than 8 or 16. */
+DS_CHECKED enum ds_status dicom_pixels_samples(const struct dicom_pixels *p, int32_t *samples,
+                                               size_t count, struct ds_error *err);
+
+/* How the bits of a cell outside the stored ones are made again from the sample. */
+enum dicom_cell_rule {
+    DICOM_CELL_ZERO = 0, /* all are 0 */
+    DICOM_CELL_SIGN = 1, /* all are copies of the sign bit */
+    DICOM_CELL_KEEP = 2, /* neither: kept as the carrier's cells have them (overlays, garbage) */
+};
+enum dicom_cell_rule dicom_pixels_cell_rule(const struct dicom_pixels *p);
+
+/* Writes samples back into the cells by the rule. */
+DS_CHECKED enum ds_status dicom_pixels_set_samples(struct dicom_pixels *p, const int32_t *samples,
+                                                   size_t count, enum dicom_cell_rule rule,
+                                                   struct ds_error *err);
+
+/* Pixel hash: SHA-256 of the cells. For 1-bit pixels: packed, first pixel in the lowest bit. */
+DS_CHECKED enum ds_status dicom_pixels_hash(const struct dicom_pixels *p,
+                                            uint8_t out[DS_SHA256_BYTES], struct ds_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
