@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * carrier - the DICOM instance around the pixels: from an original and a capsule to a carrier, and
+ * from a carrier back to the original with proof.
+ *
+ * Sending:   carrier_original_load each instance -> carrier_plan_add -> carrier_plan_seal (once a study)
+ *            -> carrier_make (each instance; pure; proves what it made before it returns)
+ * Receiving: carrier_found_load each instance -> stego_collector_add -> carrier_restore
+ *
+ * The restore record of an instance holds the attributes that carrier_make changed and, with a key
+ * region, its pixels. With attributes `all` (or `auto` where it is cheap) the capsule also has a document
+ * "attributes.envelopes" with the bytes of every instance around its pixels, so that even a carrier
+ * whose attributes were all replaced on the way gives the very file back.
+ */
+#ifndef DICOMSTEGO_CARRIER_CARRIER_H
+#define DICOMSTEGO_CARRIER_CARRIER_H
+
+#include "dicom/dataset.h"
+#include "dicom/pixels.h"
+#include "dicomstego/capsule.h"
+#include "dicomstego/engine.h"
+
+struct carrier_hashes {
+    uint8_t pixel[DS_SHA256_BYTES];   /* zeros when there are no pixels */
+    uint8_t dataset[DS_SHA256_BYTES];
+    uint8_t file[DS_SHA256_BYTES];
+    bool has_pixels; /* false also where this node cannot decode them */
+};
+
+/* ---- originals ---- */
+
+struct carrier_original;
+
+/* file: the bytes of a Part 10 file or bare data set; copied. */
+DS_CHECKED enum ds_status carrier_original_load(struct carrier_original **out, const uint8_t *file,
+                                                size_t len, struct ds_error *err);
+void carrier_original_free(struct carrier_original *o);
+void carrier_original_auto(struct carrier_original **o);
+const struct carrier_hashes *carrier_original_hashes(const struct carrier_original *o);
+const struct dicom_dataset *carrier_original_dataset(const struct carrier_original *o);
+/* DS_OK: greyscale that the engine takes; else DS_EUNSUPPORTED/DS_ENOTHING and why. */
+DS_CHECKED enum ds_status carrier_original_suitable(const struct carrier_original *o,
+                                                    struct ds_error *err);
+/* The engine's view; borrowed. NULL when not suitable. */
+const struct stego_image *carrier_original_image(const struct carrier_original *o);
+
+/* ---- planning a study ---- */
+
+enum carrier_placement {
+    CARRIER_IN_PIXELS,
+    CARRIER_SIDECAR, /* the same bytes in a private element, pixels untouched */
+    CARRIER_PASS,    /* the original itself, untouched */
+    CARRIER_HOLD,    /* not sent */
+};
+
+enum carrier_attributes { CARRIER_ATTRIBUTES_AUTO, CARRIER_ATTRIBUTES_ALL, CARRIER_ATTRIBUTES_CHANGED };
+
+/* What one instance was given. Stored with its delivery, so that carrier_make can be repeated. */
+struct carrier_slot {
+    enum carrier_placement placement;
+    uint32_t share_index; /* or STEGO_NO_SHARE */
+    bool with_key_block;
+    bool with_certificate;
+    char reason[160]; /* why not in the pixels; "" otherwise */
+};
+
+struct carrier_plan_options {
+    enum carrier_placement unsuitable; /* SIDECAR, PASS or HOLD */
+    enum carrier_attributes attributes;
+    struct stego_rect region; /* key region for every instance; empty: none */
+};
+
+struct carrier_plan;
+DS_CHECKED enum ds_status carrier_plan_new(struct carrier_plan **out,
+                                           const struct carrier_plan_options *options,
+                                           struct ds_error *err);
+void carrier_plan_free(struct carrier_plan *p);
+void carrier_plan_auto(struct carrier_plan **p);
+/* Keeps what it needs (geometry, capacity, envelope), not the pixels: the original may be freed. */
+DS_CHECKED enum ds_status carrier_plan_add(struct carrier_plan *p,
+                                           const struct carrier_original *o, struct ds_error *err);
+/* request: documents are the reports; share_total is decided here. On success slots[i] belongs to
+ * the i-th added instance; count must be their number. DS_ECAPACITY when the reports cannot travel at all. */
+DS_CHECKED enum ds_status carrier_plan_seal(struct carrier_plan *p,
+                                            const struct stego_seal_request *request,
+                                            struct carrier_slot *slots, size_t count,
+                                            struct stego_capsule **out, struct ds_error *err);
+
+/* ---- making one carrier ---- */
+
+struct carrier_make_options {
+    struct stego_rect region;
+    bool qr;             /* put a QR code with capsule id and origin over the region; else it is blanked */
+    bool retain_uids;
+    const char *station; /* for Contributing Equipment: our AE title; NULL: "DICOMSTEGO" */
+    const char *transfer_syntax; /* native, for the data set that is written; NULL: Explicit VR LE */
+};
+
+struct carrier_made {
+    struct ds_bytes dataset; /* without group 0002, in transfer_syntax */
+    char transfer_syntax[DICOM_UID_BYTES];
+    char sop_class_uid[DICOM_UID_BYTES];
+    char sop_instance_uid[DICOM_UID_BYTES]; /* the carrier's */
+    struct carrier_hashes hashes;           /* the carrier's own */
+    struct stego_distortion distortion;     /* outside the key region; all zero for a sidecar */
+    uint64_t hidden_bits;
+    unsigned passes;
+};
+
+/* Pure: the same original, capsule, slot and options give the same bytes. Before it returns, the very bytes in
+ * made->dataset have been parsed, extracted and restored, and found equal to the original in pixel and dataset hash:
+ * DS_EAUTH when they were not. slot->placement is PIXELS or SIDECAR. */
+DS_CHECKED enum ds_status carrier_make(const struct stego_capsule *capsule,
+                                       const struct carrier_original *o,
+                                       const struct carrier_slot *slot,
+                                       const struct carrier_make_options *options,
+                                       struct carrier_made *made, struct ds_error *err);
+void carrier_made_free(struct carrier_made *m); /* zeroed is fine */
+
+/* ---- recovering ---- */
+
+struct carrier_found; /* a carrier as it arrived, its part opened and verified as far as the keyring allows */
+
+/* DS_ENOTHING: carries nothing. DS_EAUTH: altered, or not from a trusted signer. */
+DS_CHECKED enum ds_status carrier_found_load(struct carrier_found **out, const uint8_t *file,
+                                             size_t len, const struct stego_keyring *keyring,
+                                             struct ds_error *err);
+void carrier_found_free(struct carrier_found *f);
+void carrier_found_auto(struct carrier_found **f);
+const struct stego_part *carrier_found_part(const struct carrier_found *f);
+enum carrier_placement carrier_found_placement(const struct carrier_found *f);
+
+/* Only looks: is there a carrier's mark in the pixels, or a sidecar element? */
+DS_CHECKED bool carrier_is_carrier(const uint8_t *file, size_t len);
+
+struct carrier_restored {
+    struct ds_bytes file; /* a Part 10 file: the original's own bytes where they could be had */
+    char sop_class_uid[DICOM_UID_BYTES];
+    char sop_instance_uid[DICOM_UID_BYTES];
+    char transfer_syntax[DICOM_UID_BYTES];
+    struct carrier_hashes hashes; /* recomputed from file; pixel and dataset equal the manifest's */
+    bool file_proven;             /* file hash equals the original's too */
+    bool attributes_from_capsule; /* the carrier's attributes had been altered on the way */
+};
+
+/* collector: the study's shares so far (may be NULL). DS_ENOKEY: needs a key. DS_EAUTH: pixels or
+ * attributes are not the original's; the text says which, and whether more shares would help. */
+DS_CHECKED enum ds_status carrier_restore(const struct carrier_found *f,
+                                          struct stego_collector *collector,
+                                          const struct stego_keyring *keyring,
+                                          struct carrier_restored *out, struct ds_error *err);
+void carrier_restored_free(struct carrier_restored *r);
+
+/* The study's reports without the documents that the carrier room added. */
+DS_CHECKED enum ds_status carrier_reports(struct stego_collector *collector,
+                                          const struct stego_keyring *keyring,
+                                          struct stego_documents *out, struct ds_error *err);
+
+/* ---- reports as DICOM objects (report.c) ---- */
+
+/* A PDF becomes an Encapsulated PDF, text a Basic Text SR, application/dicom stays what it was; patient and study
+ * attributes are taken from reference. Deterministic UIDs from the report's bytes and the study. Appends a Part 10 file. */
+DS_CHECKED enum ds_status carrier_report_to_dicom(const struct stego_opened_document *report,
+                                                  const struct dicom_dataset *reference,
+                                                  struct ds_bytes *out, struct ds_error *err);
+/* Is this SOP class one that brings a report (Encapsulated PDF/CDA, the text SRs)? */
+bool carrier_is_report_class(const char *sop_class_uid);
+
+#endif

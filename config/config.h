@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config - the YAML configuration, checked against a table of keys, immutable once loaded.
+ *
+ * An unknown key, a wrong unit, a value out of range or the name of a peer that is not there is
+ * refused with "FILE:LINE:COLUMN: what; expected what". All strings belong to the config. Relative
+ * paths are made absolute: keys and certificates against the configuration file's folder, state_dir
+ * and reports folder likewise. A config may be read from many threads.
+ */
+#ifndef DICOMSTEGO_CONFIG_CONFIG_H
+#define DICOMSTEGO_CONFIG_CONFIG_H
+
+#include "base/base.h"
+#include "base/error.h"
+#include "base/log.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config_list {
+    char **items;
+    size_t count;
+};
+
+enum config_tls { CONFIG_TLS_NONE, CONFIG_TLS_SERVER, CONFIG_TLS_MUTUAL };
+
+enum config_right { /* bits of config_peer.may */
+    CONFIG_MAY_ECHO = 1,
+    CONFIG_MAY_STORE = 2,
+    CONFIG_MAY_FIND = 4,
+    CONFIG_MAY_MOVE = 8,
+    CONFIG_MAY_GET = 16,
+};
+
+struct config_peer {
+    char *name;
+    char *ae_title;
+    struct config_list hosts; /* CIDR blocks or addresses it may call from; empty: any */
+    char *host;               /* NULL: we never call it */
+    uint16_t port;
+    enum config_tls tls;      /* how we call it; mutual: it must also call us over TLS */
+    char *certificate;        /* PEM path: recipient of capsules, trusted signer, TLS peer; or NULL */
+    unsigned may;             /* default: echo, store */
+    unsigned associations;    /* default 2 */
+};
+
+enum config_payload { CONFIG_PAYLOAD_REPORT, CONFIG_PAYLOAD_INTEGRITY };
+enum config_unsuitable { CONFIG_UNSUITABLE_PASS, CONFIG_UNSUITABLE_SIDECAR, CONFIG_UNSUITABLE_HOLD };
+enum config_attributes { CONFIG_ATTRIBUTES_AUTO, CONFIG_ATTRIBUTES_ALL, CONFIG_ATTRIBUTES_CHANGED };
+
+struct config_protect {
+    enum config_payload payload;
+    struct config_list recipients;      /* peer names, each with a certificate */
+    unsigned redundancy_percent;        /* default 25 */
+    enum config_unsuitable unsuitable;  /* default pass */
+    enum config_attributes attributes;  /* whether the whole header travels in the capsule; default auto */
+    bool retain_uids;                   /* default false */
+};
+
+enum config_report_as { CONFIG_REPORT_AS_DICOM, CONFIG_REPORT_NONE }; /* encapsulated_pdf|sr by type */
+struct config_recover {
+    enum config_report_as report_as;
+};
+
+struct config_rule {
+    char *name;
+    unsigned line; /* in the file, for messages */
+    /* when: every given condition must hold; lists match if one item does. Empty list: not asked. */
+    struct config_list calling_ae;
+    struct config_list called_ae;
+    struct config_list modality;
+    struct config_list study_description; /* wildcards * and ?, case-insensitive */
+    int carrier;                          /* -1 not asked, 0 false, 1 true */
+    int64_t complete_after_ms;            /* study_complete_after; default 60 s */
+    bool waits_for_report;                /* report: {wait: ...} given */
+    int64_t report_wait_ms;
+    bool report_send_without;             /* otherwise: send_without (true) or hold (false) */
+    bool has_protect;
+    struct config_protect protect;
+    bool has_recover;
+    struct config_recover recover;
+    struct config_list send_to; /* peer names */
+};
+
+struct config {
+    char *path;
+    /* node */
+    char *ae_title;
+    char *address;      /* NULL: all */
+    uint16_t dicom_port; /* 0: no plain listener */
+    uint16_t tls_port;   /* 0: no TLS listener */
+    unsigned max_associations;
+    struct config_list transfer_syntaxes; /* UIDs; empty: all */
+    char *web_address;
+    uint16_t web_port; /* read and checked; served by a later version */
+    char *state_dir;
+    uint64_t min_free_bytes;
+    char *key, *certificate; /* PEM paths; may be NULL when no rule needs them */
+    enum ds_log_level log_level;
+    char *reports_folder; /* drop folder; NULL: none */
+    char *database_url;   /* NULL: the private PostgreSQL under state_dir */
+    struct config_peer *peers;
+    size_t peer_count;
+    struct config_rule *rules;
+    size_t rule_count;
+};
+
+DS_CHECKED enum ds_status config_load(struct config **out, const char *path, struct ds_error *err);
+void config_free(struct config *c);
+void config_auto(struct config **c);
+
+const struct config_peer *config_peer_named(const struct config *c, const char *name);
+/* The first peer with this AE title whose hosts hold the address; NULL: unknown caller. */
+const struct config_peer *config_peer_calling(const struct config *c, const char *ae_title,
+                                              const char *address);
+
+/* What a rule is matched against. */
+struct config_subject {
+    const char *calling_ae, *called_ae;
+    const struct config_list *modalities; /* all of the study */
+    const char *study_description;
+    bool is_carrier;
+};
+/* The first rule that matches, or NULL. Total: no rule can fail. */
+const struct config_rule *config_rule_for(const struct config *c,
+                                          const struct config_subject *subject);
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * db - everything that the node remembers, in PostgreSQL 15 through libpq.
+ *
+ * db holds all SQL. A function is one transaction unless it says otherwise, binds every value, and
+ * may be called from any thread: it borrows a connection from the pool. DS_EIO: the database is
+ * away; the pool reconnects by itself, so the caller tries again later. Times are microseconds of
+ * UTC. Result arrays are the caller's, freed with the function named beside them.
+ *
+ * One file per table family: study.c (studies, series, instances), report.c, capsule.c, delivery.c (deliveries,
+ * attempts), event.c (the append-only provenance), migrate.c, pool.c, cluster.c.
+ */
+#ifndef DICOMSTEGO_DB_DB_H
+#define DICOMSTEGO_DB_DB_H
+
+#include "base/bytes.h"
+#include "base/sha256.h"
+
+#include <stdbool.h>
+
+#define DB_UID_BYTES  65U
+#define DB_AE_BYTES   17U
+#define DB_TEXT_BYTES 256U
+#define DB_PATH_BYTES 1024U
+
+struct db;
+
+/* Opens the pool lazily: an absent database is not an error here. node: our AE title, for events and leases. */
+DS_CHECKED enum ds_status db_open(struct db **out, const char *url, unsigned connections,
+                                  const char *node, struct ds_error *err);
+void db_close(struct db *d);
+/* Applies the numbered migrations (db/migrations/NNN_name.sql, built in) that are missing, under an advisory lock. */
+DS_CHECKED enum ds_status db_migrate(struct db *d, struct ds_error *err);
+/* SELECT 1. */
+DS_CHECKED enum ds_status db_ping(struct db *d, struct ds_error *err);
+
+/* ---- cluster.c: the private PostgreSQL ---- */
+
+struct db_cluster;
+/* Under folder/postgresql: initdb when new, then postgres on a Unix socket only (no TCP), run as the unprivileged
+ * user `postgres` or, failing that, `nobody`, when we are root; as ourselves otherwise. Waits until it answers. *url
+ * (free) is for db_open. A postmaster left over from a killed node is stopped first. The server ends when
+ * we end, also by SIGKILL (PR_SET_PDEATHSIG). */
+DS_CHECKED enum ds_status db_cluster_start(struct db_cluster **out, const char *folder, char **url,
+                                           struct ds_error *err);
+void db_cluster_stop(struct db_cluster *c); /* fast shutdown, waits; NULL is fine */
+/* Has the server process ended by itself? */
+bool db_cluster_is_alive(const struct db_cluster *c);
+
+/* ---- study.c ---- */
+
+enum db_kind { DB_ORIGINAL, DB_CARRIER, DB_RESTORED, DB_REPORT };
+
+/* One instance that lies in the archive. Strings are borrowed; NULL is "". */
+struct db_received {
+    enum db_kind kind;
+    const char *study_uid, *series_uid, *sop_uid, *sop_class_uid, *transfer_syntax;
+    const char *accession, *patient_id, *patient_name, *study_date, *study_description; /* UTF-8 */
+    const char *modality;
+    const char *calling_ae, *called_ae;
+    const char *path; /* where it lies, or will in a moment */
+    uint64_t file_bytes;
+    bool has_pixel_hash;
+    uint8_t pixel_hash[DS_SHA256_BYTES], dataset_hash[DS_SHA256_BYTES], file_hash[DS_SHA256_BYTES];
+    bool has_dataset_hash; /* false: could not be parsed that far */
+    int64_t received_us;
+    int64_t restored_from; /* instance id of the carrier, or 0 */
+};
+struct db_indexed {
+    int64_t instance_id, study_id;
+    bool duplicate; /* the same SOP instance with the same file hash was there: path is the old one's */
+    bool conflict;  /* the same SOP instance UID with other bytes is there too: both are kept */
+    char path[DB_PATH_BYTES];
+};
+/* A batch in one transaction with its events ("received", "indexed", duplicates as "duplicate"). */
+DS_CHECKED enum ds_status db_index(struct db *d, const struct db_received *rows, size_t count,
+                                   struct db_indexed *out, struct ds_error *err);
+
+/* Studies with instances that belong to no generation yet. */
+struct db_pending_study {
+    int64_t study_id;
+    char study_uid[DB_UID_BYTES];
+    char accession[DB_TEXT_BYTES];
+    char description[DB_TEXT_BYTES];
+    char calling_ae[DB_AE_BYTES], called_ae[DB_AE_BYTES]; /* of the newest pending instance */
+    char modalities[DB_TEXT_BYTES]; /* separated by backslashes */
+    bool has_carrier;               /* among the pending instances */
+    unsigned pending;               /* instances without a generation */
+    unsigned reports;               /* reports not yet sent with a generation */
+    int64_t idle_us;                /* since the newest pending instance, by the database's clock */
+    int64_t age_us;                 /* since the oldest */
+};
+DS_CHECKED enum ds_status db_pending(struct db *d, struct db_pending_study **out, size_t *count,
+                                     struct ds_error *err); /* free() */
+
+struct db_instance {
+    int64_t id, study_id, series_id;
+    enum db_kind kind;
+    char study_uid[DB_UID_BYTES], sop_uid[DB_UID_BYTES], sop_class_uid[DB_UID_BYTES];
+    char transfer_syntax[DB_UID_BYTES];
+    char modality[17];
+    char path[DB_PATH_BYTES];
+    int generation; /* 0: none yet */
+    bool has_pixel_hash;
+    uint8_t pixel_hash[DS_SHA256_BYTES], dataset_hash[DS_SHA256_BYTES], file_hash[DS_SHA256_BYTES];
+};
+/* Instances of a study without a generation, in the order of series and arrival. */
+DS_CHECKED enum ds_status db_study_pending_instances(struct db *d, int64_t study_id,
+                                                     struct db_instance **out, size_t *count,
+                                                     struct ds_error *err); /* free() */
+DS_CHECKED enum ds_status db_instance_get(struct db *d, int64_t id, struct db_instance *out,
+                                          struct ds_error *err); /* DS_ENOTFOUND */
+/* Takes an instance out of the flow with a reason; an event "quarantined". */
+DS_CHECKED enum ds_status db_instance_quarantine(struct db *d, int64_t id, const char *reason,
+                                                 struct ds_error *err);
+/* The study with this UID or accession number (newest first); DS_ENOTFOUND. */
+DS_CHECKED enum ds_status db_study_find(struct db *d, const char *uid_or_accession, int64_t *id,
+                                        struct ds_error *err);
+
+/* ---- report.c ---- */
+
+struct db_report {
+    int64_t id;
+    char name[DB_TEXT_BYTES], media_type[DB_TEXT_BYTES];
+    struct ds_bytes data;
+};
+/* source: "drop", "dicom", "recovered". sent_already: true for recovered ones (never hidden again). An event
+ * "report-received". The same bytes for the same study twice: one row. */
+DS_CHECKED enum ds_status db_report_add(struct db *d, int64_t study_id, const char *name,
+                                        const char *media_type, const char *source,
+                                        const uint8_t *data, size_t len, bool sent_already,
+                                        int64_t *id, struct ds_error *err);
+/* Reports of a study that no generation has sent yet. */
+DS_CHECKED enum ds_status db_reports_unsent(struct db *d, int64_t study_id, struct db_report **out,
+                                            size_t *count, struct ds_error *err);
+void db_reports_free(struct db_report *r, size_t count);
+
+/* ---- delivery.c: plans and deliveries ---- */
+
+enum db_action { DB_SEND_AS_IS, DB_SEND_CARRIER, DB_SEND_SIDECAR };
+enum db_delivery_state {
+    DB_WAITING, DB_READY, DB_LEASED, DB_SENT, DB_COMMITTED, DB_FAILED, DB_CANCELLED
+};
+
+struct db_planned_delivery {
+    int64_t instance_id;
+    const char *peer; /* configuration name */
+    enum db_action action;
+    size_t capsule;   /* index into db_plan.capsules; SIZE_MAX: none */
+    int64_t share_index; /* -1: none */
+    bool with_key_block, with_certificate;
+    bool held;        /* state waiting instead of ready: the rule's `hold`; note says why */
+    const char *note; /* "" or why it is passed, sidecar, held */
+};
+struct db_planned_capsule {
+    const uint8_t *capsule_id; /* 16 bytes */
+    const uint8_t *saved;      /* stego_capsule_save: sealed, opaque here */
+    size_t saved_len;
+    uint32_t shares_total, shares_needed;
+};
+struct db_plan {
+    int64_t study_id;
+    const char *rule;
+    const int64_t *instance_ids; /* all that get the new generation, also those not delivered */
+    size_t instance_count;
+    const struct db_planned_capsule *capsules;
+    size_t capsule_count;
+    const struct db_planned_delivery *deliveries;
+    size_t delivery_count;
+    const int64_t *report_ids; /* sent with this generation */
+    size_t report_count;
+};
+/* The next generation of the study, its capsules and deliveries, events, NOTIFY: one transaction. DS_EEXIST when
+ * another node planned one of the instances meanwhile: nothing is done. */
+DS_CHECKED enum ds_status db_plan_commit(struct db *d, const struct db_plan *plan, int *generation,
+                                         struct ds_error *err);
+
+struct db_delivery {
+    int64_t id, instance_id, capsule_row; /* capsule_row 0: none */
+    enum db_action action;
+    int64_t share_index;
+    bool with_key_block, with_certificate;
+    unsigned attempts; /* before this one */
+    char rule[DB_TEXT_BYTES];
+    struct db_instance instance;
+};
+/* Claims up to max ready deliveries for a peer, oldest first (FOR UPDATE SKIP LOCKED), one study's together, leased
+ * for lease_ms; expired leases count as ready. *count 0: none now. */
+DS_CHECKED enum ds_status db_delivery_claim(struct db *d, const char *peer, unsigned max,
+                                            unsigned lease_ms, struct db_delivery **out,
+                                            size_t *count, struct ds_error *err); /* free() */
+DS_CHECKED enum ds_status db_delivery_renew(struct db *d, const int64_t *ids, size_t count,
+                                            unsigned lease_ms, struct ds_error *err);
+
+struct db_delivery_result {
+    int64_t id;
+    enum db_delivery_state state; /* DB_SENT, DB_FAILED, or DB_READY to try again */
+    int64_t retry_after_ms;       /* with DB_READY */
+    bool answered;
+    uint16_t dimse_status;
+    const char *cause; /* "" when none */
+    int64_t duration_us;
+    /* what was sent, when it was a carrier; else sop_uid is "" */
+    const char *sent_sop_uid;
+    uint8_t sent_pixel_hash[DS_SHA256_BYTES], sent_dataset_hash[DS_SHA256_BYTES], sent_file_hash[DS_SHA256_BYTES];
+    uint64_t hidden_bits;
+    double psnr_format_db, psnr_dynamic_db; /* INFINITY is stored as NULL */
+    uint32_t max_difference;
+};
+/* Outcomes with an attempt row and events ("proven", "sent" | "send-failed") each, in one transaction. Only
+ * leases of our own are touched. */
+DS_CHECKED enum ds_status db_delivery_finish(struct db *d, const struct db_delivery_result *results,
+                                             size_t count, struct ds_error *err);
+/* Back to ready: those of a peer, or all when NULL, in state failed or waiting. *count: how many. */
+DS_CHECKED enum ds_status db_delivery_requeue(struct db *d, const char *peer, uint64_t *count,
+                                              struct ds_error *err);
+
+/* ---- capsule.c ---- */
+DS_CHECKED enum ds_status db_capsule_saved(struct db *d, int64_t capsule_row, struct ds_bytes *out,
+                                           struct ds_error *err);
+
+/* ---- event.c: append-only; UPDATE, DELETE and TRUNCATE are refused by the database itself ---- */
+struct db_event {
+    const char *kind;  /* "found", "verified", "recovered", "refused" ... */
+    int64_t instance_id, study_id; /* 0: none */
+    const char *actor; /* a peer's AE title, or "node" */
+    bool has_before, has_after;
+    uint8_t before[DS_SHA256_BYTES], after[DS_SHA256_BYTES]; /* file hashes */
+    const char *detail; /* JSON object text without patient data, or NULL */
+};
+DS_CHECKED enum ds_status db_event_add(struct db *d, const struct db_event *events, size_t count,
+                                       struct ds_error *err);
+
+/* ---- listen ---- */
+/* Waits up to timeout_ms for a NOTIFY on the channel "dicomstego" (new deliveries), on a connection of its own. *woken false: time over. */
+DS_CHECKED enum ds_status db_wait(struct db *d, unsigned timeout_ms, bool *woken,
+                                  struct ds_error *err);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scp - what others ask of us: verification (C-ECHO) and storage (C-STORE into the spool).
+ *
+ * The answer to a C-STORE: 0000H after spool_commit; A700 when the disk is below its watermark or
+ * fails; A900 when the SOP class does not fit the context; C000 when the data set is not one;
+ * 0124 when the peer may not store. Every answer but 0000H is logged with its cause.
+ */
+#ifndef DICOMSTEGO_SCP_SCP_H
+#define DICOMSTEGO_SCP_SCP_H
+
+#include "dicom/association.h"
+#include "scp/spool.h"
+
+enum scp_right { SCP_RIGHT_ECHO, SCP_RIGHT_STORE };
+
+/* The node's answers; called from association threads. */
+struct scp_policy {
+    void *context;
+    /* Is this caller (AE title, address, TLS) one of our peers at all? */
+    bool (*knows)(void *context, const struct dicom_peer *peer);
+    bool (*may)(void *context, const struct dicom_peer *peer, enum scp_right right);
+    /* An instance was accepted: entry and peer are borrowed. Must be quick (a queue). */
+    void (*stored)(void *context, const struct spool_entry *entry, const struct dicom_peer *peer);
+    /* An association ended. */
+    void (*closed)(void *context, const struct dicom_peer *peer, unsigned stored);
+};
+
+struct scp;
+
+/* Serves on options' port until stopped. spool and policy's context must outlive it. */
+DS_CHECKED enum ds_status scp_start(struct scp **out, const struct dicom_listener_options *options,
+                                    struct spool *spool, const struct scp_policy *policy,
+                                    struct ds_error *err);
+uint16_t scp_port(const struct scp *s);
+void scp_stop(struct scp *s, unsigned drain_ms); /* NULL is fine */
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spool - where an instance is on stable storage before its C-STORE is answered.
+ *
+ *   FOLDER/tmp/ID.part   being received; removed when the spool is opened
+ *   FOLDER/new/ID.dcm    accepted: a Part 10 file, the data set's bytes as they came over the wire
+ *
+ * Group 0002 is ours and is the record of the acceptance: Source AE (0002,0016) the calling title,
+ * Receiving AE (0002,0018) the called one. IDs sort by time of arrival. Whoever has indexed an entry moves the file away.
+ * The inside (one file, one flush each) may become a journal; the promise stays: after
+ * spool_commit the instance survives a crash whole, and before it there is nothing.
+ */
+#ifndef DICOMSTEGO_SCP_SPOOL_H
+#define DICOMSTEGO_SCP_SPOOL_H
+
+#include "base/bytes.h"
+#include "base/sha256.h"
+
+#include <stdbool.h>
+
+struct spool;
+struct spool_writer;
+
+#define SPOOL_ID_BYTES 40U
+
+struct spool_options {
+    const char *folder;
+    uint64_t min_free_bytes; /* below: DS_ECAPACITY from spool_begin and spool_write */
+};
+
+/* Makes the folders, removes what was left half-received. Several processes may not share one. */
+DS_CHECKED enum ds_status spool_open(struct spool **out, const struct spool_options *options,
+                                     struct ds_error *err);
+void spool_close(struct spool *s);
+
+struct spool_meta {
+    const char *calling_ae, *called_ae;
+    const char *sop_class_uid, *sop_instance_uid, *transfer_syntax;
+};
+
+DS_CHECKED enum ds_status spool_begin(struct spool *s, const struct spool_meta *meta,
+                                      struct spool_writer **out, struct ds_error *err);
+DS_CHECKED enum ds_status spool_write(struct spool_writer *w, const uint8_t *data, size_t len,
+                                      struct ds_error *err);
+
+struct spool_entry {
+    char id[SPOOL_ID_BYTES];
+    char path[4096];
+    uint64_t dataset_bytes;
+    uint8_t file_hash[DS_SHA256_BYTES]; /* of the data set's bytes as received */
+    bool has_file_hash;                 /* false for entries found by spool_each */
+};
+
+/* Data and names on stable storage. Ends the writer, also on failure (nothing is then left). */
+DS_CHECKED enum ds_status spool_commit(struct spool_writer *w, struct spool_entry *out,
+                                       struct ds_error *err);
+void spool_abort(struct spool_writer *w);
+
+/* Every accepted entry that is still in new/, oldest first, until visit returns false. */
+DS_CHECKED enum ds_status spool_each(struct spool *s,
+                                     bool (*visit)(void *context, const struct spool_entry *entry),
+                                     void *context, struct ds_error *err);
+
+/* Is there more than the watermark? */
+bool spool_has_room(const struct spool *s);
+
+#endif
