@@ -7,10 +7,11 @@
  * Receiving side, per instance:   stego_part_open  (verify the manifest, open the restore record)
  *               per study:        stego_collector_* (any k of n shares give the reports back)
  *
- * What is random is drawn in stego_capsule_seal and kept: stego_capsule_instance is a pure function,
- * so a retry hides the same bytes. The order of trust when opening is: digest and signature of the manifest,
- * authenticated decryption of the rest, and only then parsing. docs/capsule-format.md is the
- * format; signatures are deterministic (ECDSA by RFC 6979, RSA by PKCS#1 v1.5).
+ * What is random is drawn in stego_capsule_seal and kept: stego_capsule_instance is a pure
+ * function, so a retry hides the same bytes. The order of trust when opening is: digest and
+ * signature of the manifest, authenticated decryption of the rest, and only then parsing.
+ * docs/capsule-format.md is the format; signatures are deterministic (ECDSA by RFC 6979, RSA by
+ * PKCS#1 v1.5).
  */
 #ifndef DICOMSTEGO_CAPSULE_H
 #define DICOMSTEGO_CAPSULE_H
@@ -37,34 +38,38 @@ struct stego_document {
 };
 
 struct stego_seal_request {
-    const char *origin;        /* the sending node's AE title, or "" */
+    const char *origin; /* the sending node's AE title, or "" */
     int64_t created_utc_us;
     const struct stego_document *documents;
-    size_t document_count;     /* 0: an integrity token with restore records only */
+    size_t document_count; /* 0: an integrity token with restore records only */
     const struct stego_certificate *const *recipients;
     size_t recipient_count;
-    const char *password;      /* NULL, or instead of/beside recipients; UTF-8 */
+    const char *password;                /* NULL, or instead of/beside recipients; UTF-8 */
     const struct stego_identity *signer; /* NULL: unsigned, integrity by the AEAD alone */
-    uint32_t share_total;      /* n: instances that carry a share, 1..STEGO_SHARES_MAX */
-    unsigned redundancy_percent; /* 0..90: of the n, so many may be lost */
+    uint32_t share_total;                /* n: instances that carry a share, 1..STEGO_SHARES_MAX */
+    unsigned redundancy_percent;         /* 0..90: of the n, so many may be lost */
 };
 
 struct stego_capsule;
 
 /* Compresses the documents when that helps, draws study key and nonces, seals (CMS
  * AuthEnvelopedData, RFC 5083, AES-256-GCM), codes the shares. Without recipient and password:
- * DS_EINVAL when there are documents; an integrity token (no key block, restore record readable) otherwise. */
+ * DS_EINVAL when there are documents; an integrity token (no key block, restore record readable)
+ * otherwise. */
 DS_CHECKED enum ds_status stego_capsule_seal(struct stego_capsule **out,
                                              const struct stego_seal_request *request,
                                              struct ds_error *err);
 void stego_capsule_free(struct stego_capsule *c);
 void stego_capsule_auto(struct stego_capsule **c);
 
-const uint8_t *stego_capsule_id(const struct stego_capsule *c); /* STEGO_CAPSULE_ID_BYTES, borrowed */
+/* STEGO_CAPSULE_ID_BYTES, borrowed. */
+const uint8_t *stego_capsule_id(const struct stego_capsule *c);
 uint32_t stego_capsule_shares_needed(const struct stego_capsule *c); /* k */
 uint32_t stego_capsule_shares_total(const struct stego_capsule *c);  /* n */
 size_t stego_capsule_share_bytes(const struct stego_capsule *c);     /* one share */
 size_t stego_capsule_key_block_bytes(const struct stego_capsule *c);
+const char *stego_capsule_origin(const struct stego_capsule *c); /* borrowed */
+int64_t stego_capsule_created_utc_us(const struct stego_capsule *c);
 
 /* For the database: everything, sealed to `owner` (CMS), so that the study key never rests in the
  * clear. Loading needs the same owner and signer identities. */
@@ -81,10 +86,10 @@ DS_CHECKED enum ds_status stego_capsule_load(struct stego_capsule **out, const u
 struct stego_instance {
     uint8_t pixel_hash[DS_SHA256_BYTES];
     uint8_t dataset_hash[DS_SHA256_BYTES];
-    uint8_t cell_rule;     /* how bits above BitsStored come back: the dicom room's business, 0..3 */
-    uint32_t share_index;  /* 0..n-1, or STEGO_NO_SHARE: this instance only restores itself */
-    bool with_key_block;   /* false for covers too small: the key block is then in the capsule only */
-    bool with_certificate; /* the signer's certificate travels along, for readers who trust its CA */
+    uint8_t cell_rule;    /* how bits above BitsStored come back: the dicom room's business, 0..3 */
+    uint32_t share_index; /* 0..n-1, or STEGO_NO_SHARE: this instance only restores itself */
+    bool with_key_block; /* false for covers too small: the key block is then in the capsule only */
+    bool with_certificate; /* the signer's certificate travels along, for who trusts its CA */
     const uint8_t *record; /* restore record, opaque here; compressed by its maker */
     size_t record_len;
 };
@@ -94,11 +99,20 @@ DS_CHECKED enum ds_status stego_capsule_instance(const struct stego_capsule *c,
                                                  const struct stego_instance *instance,
                                                  struct ds_bytes *out, struct ds_error *err);
 
+struct stego_part;
+
+/* For the sender's own proof: opens the restore record of a part of this very capsule, by the study
+ * key that the capsule holds. DS_EINVAL: a part of another capsule. DS_EAUTH: altered. */
+DS_CHECKED enum ds_status stego_part_record_with_capsule(const struct stego_part *part,
+                                                         const struct stego_capsule *capsule,
+                                                         struct ds_bytes *out,
+                                                         struct ds_error *err);
+
 /* ---- opening ---- */
 
 enum stego_origin_state {
     STEGO_ORIGIN_UNSIGNED,  /* nobody signed it */
-    STEGO_ORIGIN_UNCHECKED, /* signed, but no trust was given, or the signer's certificate is not at hand */
+    STEGO_ORIGIN_UNCHECKED, /* signed, but no trust was given to check it by */
     STEGO_ORIGIN_VERIFIED,  /* the signature holds, by a trusted certificate */
 };
 
@@ -123,14 +137,15 @@ struct stego_manifest {
     uint8_t dataset_hash[DS_SHA256_BYTES];
     bool has_key_block;
     bool is_sealed; /* a key is needed for the record and the documents */
-    size_t manifest_bytes, record_bytes, key_block_bytes, share_bytes; /* what each costs */
+    /* What each costs; together they are all that is hidden in the instance. */
+    size_t manifest_bytes, record_bytes, key_block_bytes, share_bytes, certificate_bytes;
 };
 
 struct stego_part; /* what one instance carried, verified as far as the keyring allows */
 
 /* bytes: what stego_extract gave. Checks the digest over the whole, then the signature when
- * keyring->trust is given. DS_EAUTH: altered, or not from a trusted signer; DS_EFORMAT never: what does not parse was
- * altered. keyring may be NULL. No key is needed here. */
+ * keyring->trust is given. DS_EAUTH: altered, or not from a trusted signer; DS_EFORMAT never: what
+ * does not parse was altered. keyring may be NULL. No key is needed here. */
 DS_CHECKED enum ds_status stego_part_open(struct stego_part **out, const uint8_t *bytes, size_t len,
                                           const struct stego_keyring *keyring,
                                           struct ds_error *err);
@@ -151,16 +166,19 @@ void stego_collector_free(struct stego_collector *c);
 void stego_collector_auto(struct stego_collector **c);
 DS_CHECKED enum ds_status stego_collector_add(struct stego_collector *c,
                                               const struct stego_part *part, struct ds_error *err);
-/* Shares present and needed. */
+/* Shares present and needed, counting equal ones once: beyond 255 instances several carry the same.
+ */
 void stego_collector_progress(const struct stego_collector *c, uint32_t *have, uint32_t *need);
 
-/* The sealed documents as they were hidden: one DER CMS, for `openssl cms`. DS_ECAPACITY when
- * there are fewer than k shares: the text says how many are missing. */
+/* Appends the sealed documents as they were hidden: one DER CMS, for `openssl cms`. DS_ECAPACITY
+ * when there are fewer than k shares: the text says how many are missing. DS_ENOTHING: no
+ * documents. */
 DS_CHECKED enum ds_status stego_collector_sealed(struct stego_collector *c, struct ds_bytes *out,
                                                  struct ds_error *err);
 
 /* Opens a part's restore record with the keyring: from the part's own key block, else from the
- * collector's (may be NULL). DS_ENOKEY: nobody in the keyring; DS_EAUTH: altered. */
+ * collector's (may be NULL). DS_ENOKEY: nobody in the keyring; DS_EAUTH: altered; DS_ECAPACITY: the
+ * key block is in the capsule only, and too few shares of it are there. */
 DS_CHECKED enum ds_status stego_part_record(const struct stego_part *part,
                                             struct stego_collector *collector,
                                             const struct stego_keyring *keyring,
@@ -176,7 +194,8 @@ struct stego_documents {
     struct stego_opened_document *items;
     size_t count;
 };
-/* DS_ECAPACITY: too few shares; DS_ENOKEY, DS_EAUTH as above. */
+/* DS_ECAPACITY: too few shares; DS_ENOKEY, DS_EAUTH as above; DS_EFORMAT: whoever sealed them did
+ * not write what this version reads. A capsule without documents gives none. */
 DS_CHECKED enum ds_status stego_collector_open(struct stego_collector *c,
                                                const struct stego_keyring *keyring,
                                                struct stego_documents *out, struct ds_error *err);

@@ -2,8 +2,8 @@
 /*
  * key - certificates, private keys and passwords, as the capsule needs them.
  *
- * Keys are EC (P-256, P-384, P-521) or RSA (2048 bits and more), PEM. Opaque, immutable after loading, usable from
- * several threads; private material is wiped when freed.
+ * Keys are EC (P-256, P-384, P-521) or RSA (2048 bits and more), PEM. Opaque, immutable after
+ * loading, usable from several threads; private material is wiped when freed.
  */
 #ifndef DICOMSTEGO_KEY_H
 #define DICOMSTEGO_KEY_H
@@ -15,8 +15,8 @@
 #define STEGO_KEY_ID_BYTES 8U /* the first bytes of the SHA-256 of the SubjectPublicKeyInfo */
 
 struct stego_certificate; /* one X.509 certificate */
-struct stego_identity;    /* a private key with its certificate: signs, and opens what is sealed to it */
-struct stego_trust;       /* certificates whose signatures are believed: signers themselves, or CAs */
+struct stego_identity; /* a private key with its certificate: signs, opens what is sealed to it */
+struct stego_trust;    /* certificates whose signatures are believed: signers themselves, or CAs */
 
 /* path: PEM, the first certificate in it. DS_ECONFIG with what is wrong. */
 DS_CHECKED enum ds_status stego_certificate_load(struct stego_certificate **out, const char *path,
@@ -40,7 +40,8 @@ void stego_trust_free(struct stego_trust *t);
 
 /* `key new`: writes a private key (0600) and a self-signed certificate for subject CN=common_name,
  * valid for days. type: "ec" (P-256) or "rsa" (3072). Neither file may exist (DS_EEXIST) unless
- * replace. The certificate carries dns_name (may be NULL) as subjectAltName, so that it serves TLS. */
+ * replace. The certificate carries dns_name (may be NULL) as subjectAltName, so that it serves TLS.
+ */
 DS_CHECKED enum ds_status stego_key_new(const char *type, const char *common_name,
                                         const char *dns_name, unsigned days, const char *key_path,
                                         const char *certificate_path, bool replace,
