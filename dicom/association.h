@@ -2,8 +2,8 @@
 /*
  * association - DICOM upper layer (PS3.8) and the DIMSE-C services (PS3.7) that the node uses.
  *
- * Both ends set TCP_NODELAY; the receiving end re-arms TCP_QUICKACK around its reads, because DCMTK peers write
- * header and body of a PDU apart and would wait 40 ms for our delayed acknowledgement.
+ * Both ends set TCP_NODELAY; the receiving end re-arms TCP_QUICKACK around its reads, because DCMTK
+ * peers write header and body of a PDU apart and would wait 40 ms for our delayed acknowledgement.
  */
 #ifndef DICOMSTEGO_DICOM_ASSOCIATION_H
 #define DICOMSTEGO_DICOM_ASSOCIATION_H
@@ -33,14 +33,15 @@ struct dicom_tls {
 /* ---- accepting ---- */
 
 struct dicom_listener_options {
-    const char *address; /* bind address; NULL: all */
-    uint16_t port;       /* 0: any free one, see dicom_listener_port */
+    const char *address;  /* bind address; NULL: all */
+    uint16_t port;        /* 0: any free one, see dicom_listener_port */
     const char *ae_title; /* ours; other called titles are rejected unless any_called_ae */
     bool any_called_ae;
     unsigned max_associations; /* more: rejected-transient, local limit exceeded */
     uint32_t max_pdu_bytes;    /* 0: the largest that DCMTK takes, 131072 */
     unsigned timeout_s;        /* DIMSE and ACSE; 0: 60 */
-    const char *const *transfer_syntaxes; /* accepted for storage, in order of preference; NULL: all known */
+    const char *const
+        *transfer_syntaxes; /* accepted for storage, in order of preference; NULL: all known */
     size_t transfer_syntax_count;
     const struct dicom_tls *tls; /* NULL: plain */
 };
@@ -71,13 +72,13 @@ struct dicom_service {
     bool (*admit)(void *context, const struct dicom_peer *peer, bool *transient);
     bool (*may_store)(void *context, const struct dicom_peer *peer);
     /* The data set's bytes follow through store_data in the order of arrival, as they came over
-     * the wire. *sink is handed back to store_data and store_end. A DIMSE status other than 0000H refuses: the
-     * bytes are then drained and the status is answered. */
+     * the wire. *sink is handed back to store_data and store_end. A DIMSE status other than 0000H
+     * refuses: the bytes are then drained and the status is answered. */
     uint16_t (*store_begin)(void *context, const struct dicom_store_request *request, void **sink);
     /* A status other than 0000H stops writing: drained, then store_end(complete=false). */
     uint16_t (*store_data)(void *sink, const uint8_t *data, size_t len);
-    /* Always called once after a store_begin that gave a sink. complete: all bytes came. Returns the status to
-     * answer; 0000H only when the instance is on stable storage. */
+    /* Always called once after a store_begin that gave a sink. complete: all bytes came. Returns
+     * the status to answer; 0000H only when the instance is on stable storage. */
     uint16_t (*store_end)(void *sink, bool complete);
     void (*closed)(void *context, const struct dicom_peer *peer, const char *how, unsigned stored);
 };
@@ -100,7 +101,7 @@ struct dicom_requestor_options {
     const char *host;
     uint16_t port;
     const char *calling_ae, *called_ae;
-    unsigned timeout_s; /* connect, ACSE and DIMSE; 0: 30 */
+    unsigned timeout_s;     /* connect, ACSE and DIMSE; 0: 30 */
     uint32_t max_pdu_bytes; /* 0: 131072 */
     const struct dicom_tls *tls;
 };
@@ -114,8 +115,10 @@ struct dicom_context {
 
 struct dicom_requestor;
 
-/* Connects and negotiates. Verification is always proposed too. DS_EIO: network, or rejected-transient:
- * retry. DS_EREFUSED: rejected for good. */
+/* Connects and negotiates. Verification is always proposed too, so at most 127 contexts fit:
+ * DS_EINVAL. DS_EIO: network, or rejected-transient: retry. DS_EREFUSED: rejected for good.
+ * DS_EAUTH: the peer's certificate is not trusted. With tls->trusted_count 0 and
+ * require_peer_certificate false the peer is not verified at all. */
 DS_CHECKED enum ds_status dicom_requestor_open(struct dicom_requestor **out,
                                                const struct dicom_requestor_options *options,
                                                const struct dicom_context *contexts, size_t count,
@@ -126,7 +129,8 @@ bool dicom_requestor_accepts(const struct dicom_requestor *r, const char *sop_cl
 DS_CHECKED enum ds_status dicom_requestor_echo(struct dicom_requestor *r, struct ds_error *err);
 
 /* Sends the bytes of a data set (no group 0002), already in transfer_syntax. *status: the DIMSE
- * status answered. DS_EREFUSED: no accepted context. DS_EIO: the association is broken, it can only be closed. A
+ * status answered. The length is even; a deflated one of odd length is padded (PS3.5 A.5).
+ * DS_EREFUSED: no accepted context. DS_EIO: the association is broken, it can only be closed. A
  * status that is an error is DS_OK here: the caller judges it. */
 DS_CHECKED enum ds_status dicom_requestor_store(struct dicom_requestor *r,
                                                 const char *sop_class_uid,
@@ -136,7 +140,8 @@ DS_CHECKED enum ds_status dicom_requestor_store(struct dicom_requestor *r,
 /* Releases (or aborts when broken) and frees. NULL is fine. */
 void dicom_requestor_close(struct dicom_requestor *r);
 
-/* Every storage SOP class that DCMTK knows and every transfer syntax that it can carry. Borrowed, static. */
+/* Every storage SOP class that DCMTK knows and every transfer syntax that it can carry. Borrowed,
+ * static. */
 const char *const *dicom_storage_classes(size_t *count);
 const char *const *dicom_transfer_syntaxes(size_t *count);
 bool dicom_transfer_syntax_is_native(const char *uid);

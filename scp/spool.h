@@ -6,9 +6,10 @@
  *   FOLDER/new/ID.dcm    accepted: a Part 10 file, the data set's bytes as they came over the wire
  *
  * Group 0002 is ours and is the record of the acceptance: Source AE (0002,0016) the calling title,
- * Receiving AE (0002,0018) the called one. IDs sort by time of arrival. Whoever has indexed an entry moves the file away.
- * The inside (one file, one flush each) may become a journal; the promise stays: after
- * spool_commit the instance survives a crash whole, and before it there is nothing.
+ * Receiving AE (0002,0018) the called one. IDs sort by time of arrival. Whoever has indexed an
+ * entry moves the file away. The inside (one file, one flush each) may become a journal; the
+ * promise stays: after spool_commit the instance survives a crash whole, and before it there is
+ * nothing.
  */
 #ifndef DICOMSTEGO_SCP_SPOOL_H
 #define DICOMSTEGO_SCP_SPOOL_H
@@ -25,10 +26,12 @@ struct spool_writer;
 
 struct spool_options {
     const char *folder;
-    uint64_t min_free_bytes; /* below: DS_ECAPACITY from spool_begin and spool_write */
+    uint64_t min_free_bytes; /* below: DS_ECAPACITY from spool_begin and spool_write; so is a full
+                                disk */
 };
 
-/* Makes the folders, removes what was left half-received. Several processes may not share one. */
+/* Makes the folders, removes what was left half-received. Several processes may not share one:
+ * DS_EIO while another holds it. */
 DS_CHECKED enum ds_status spool_open(struct spool **out, const struct spool_options *options,
                                      struct ds_error *err);
 void spool_close(struct spool *s);
@@ -43,6 +46,11 @@ DS_CHECKED enum ds_status spool_begin(struct spool *s, const struct spool_meta *
 DS_CHECKED enum ds_status spool_write(struct spool_writer *w, const uint8_t *data, size_t len,
                                       struct ds_error *err);
 
+/* A borrowed view of the data set's bytes written so far, valid until the next call with this
+ * writer: for a look at them before they are accepted. */
+DS_CHECKED enum ds_status spool_peek(struct spool_writer *w, const uint8_t **data, size_t *len,
+                                     struct ds_error *err);
+
 struct spool_entry {
     char id[SPOOL_ID_BYTES];
     char path[4096];
@@ -56,7 +64,8 @@ DS_CHECKED enum ds_status spool_commit(struct spool_writer *w, struct spool_entr
                                        struct ds_error *err);
 void spool_abort(struct spool_writer *w);
 
-/* Every accepted entry that is still in new/, oldest first, until visit returns false. */
+/* Every accepted entry that is still in new/, oldest first, until visit returns false. An entry
+ * that is moved away meanwhile is passed over. */
 DS_CHECKED enum ds_status spool_each(struct spool *s,
                                      bool (*visit)(void *context, const struct spool_entry *entry),
                                      void *context, struct ds_error *err);

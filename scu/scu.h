@@ -34,7 +34,8 @@ struct scu_object {
 
 struct scu_link;
 
-/* options is copied (tls deeply too). Connects lazily. */
+/* options is copied (tls deeply too). Connects lazily. Contexts that sends and prepares asked for
+ * are kept and proposed together, at most 127. */
 DS_CHECKED enum ds_status scu_link_new(struct scu_link **out,
                                        const struct dicom_requestor_options *options,
                                        struct ds_error *err);

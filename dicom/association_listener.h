@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * association_listener - the state that the accepting thread and its associations share; private.
+ *
+ * One thread accepts; every connection gets a thread of its own. A connection counts as an
+ * association once its A-ASSOCIATE-RQ has been read and a place was free; connections beyond
+ * max_associations are still read so far, because a rejection answers a request (PS3.8 7.1.1.9).
+ * spare_connections bounds them.
+ */
+#ifndef DICOMSTEGO_DICOM_ASSOCIATION_LISTENER_H
+#define DICOMSTEGO_DICOM_ASSOCIATION_LISTENER_H
+
+#include "dicom/transport.h"
+
+#include <condition_variable>
+#include <list>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace dicom
+{
+
+constexpr unsigned spare_connections = 16;
+constexpr unsigned max_request_wait_s = 30; /* for TLS and the A-ASSOCIATE-RQ together (ARTIM) */
+
+struct Worker {
+    std::thread thread;
+    bool done = false; /* under the listener's mutex */
+};
+
+/* The settings of DCMTK's network layer that we depend on; idempotent. */
+void set_network_globals();
+
+/* PDU sizes that DCMTK can take (assoc.h); 0: the largest. */
+long pdu_bytes(uint32_t wanted);
+
+/* Copies an AE title without the padding that PS3.8 9.3.2 asks for. */
+void copy_ae(char (&out)[DICOM_AE_BYTES], const char *title);
+
+} // namespace dicom
+
+struct dicom_listener {
+    dicom_service service{};
+    std::string ae_title;
+    bool any_called_ae = false;
+    unsigned max_associations = 0;
+    long max_pdu_bytes = 0;
+    int timeout_s = 0;
+    std::vector<std::string> transfer_syntaxes;
+    std::unique_ptr<dicom::TlsContext> tls;
+
+    int socket = -1;
+    uint16_t port = 0;
+    dicom::Interrupt closing;  /* no new connections */
+    dicom::Interrupt aborting; /* the running ones end now */
+    std::thread acceptor;
+
+    std::mutex mutex;
+    std::condition_variable ended;
+    std::list<dicom::Worker> workers;
+    unsigned connections = 0;  /* workers not done */
+    unsigned associations = 0; /* places taken */
+    uint64_t last_association = 0;
+
+    ~dicom_listener();
+    bool take_place();
+    void leave_place();
+};
+
+namespace dicom
+{
+
+/* The whole life of one accepted connection, in its own thread. Owns socket. */
+void serve_connection(dicom_listener &listener, int socket, const std::string &address) noexcept;
+
+} // namespace dicom
+
+#endif

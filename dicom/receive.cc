@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dicom/receive.h"
+
+#include "dcmtk/dcmnet/cond.h"
+#include "dcmtk/dcmnet/dimse.h"
+
+namespace dicom
+{
+
+namespace
+{
+
+OFCondition next_pdv(T_ASC_Association *association, int timeout_s, DUL_PDV *pdv)
+{
+    OFCondition condition = DUL_NextPDV(&association->DULassociation, pdv);
+    if (condition != DUL_NOPDVS) {
+        return condition;
+    }
+    if (!ASC_dataWaiting(association, timeout_s)) {
+        return DIMSE_NODATAAVAILABLE;
+    }
+    condition = DUL_ReadPDVs(&association->DULassociation, nullptr, DUL_NOBLOCK, timeout_s);
+    if (condition != DUL_PDATAPDUARRIVED) {
+        return condition.good() ? DIMSE_READPDVFAILED : condition;
+    }
+    return DUL_NextPDV(&association->DULassociation, pdv);
+}
+
+} // namespace
+
+OFCondition receive_dataset(T_ASC_Association *association, T_ASC_PresentationContextID id,
+                            int timeout_s, const FragmentSink &sink)
+{
+    for (;;) {
+        DUL_PDV pdv = {};
+        const OFCondition condition = next_pdv(association, timeout_s, &pdv);
+        if (condition.bad()) {
+            return condition;
+        }
+        if (pdv.pdvType != DUL_DATASETPDV || pdv.presentationContextID != id) {
+            return DIMSE_UNEXPECTEDPDVTYPE;
+        }
+        /* Fragments have an even length (PS3.8 annex E.2), else the data set could not have one. */
+        if (pdv.fragmentLength % 2 != 0) {
+            return DIMSE_RECEIVEFAILED;
+        }
+        if (pdv.fragmentLength > 0) {
+            sink(static_cast<const uint8_t *>(pdv.data), pdv.fragmentLength);
+        }
+        if (pdv.lastPDV) {
+            return EC_Normal;
+        }
+    }
+}
+
+} // namespace dicom
