@@ -26,11 +26,11 @@ struct config_list {
 enum config_tls { CONFIG_TLS_NONE, CONFIG_TLS_SERVER, CONFIG_TLS_MUTUAL };
 
 enum config_right { /* bits of config_peer.may */
-    CONFIG_MAY_ECHO = 1,
-    CONFIG_MAY_STORE = 2,
-    CONFIG_MAY_FIND = 4,
-    CONFIG_MAY_MOVE = 8,
-    CONFIG_MAY_GET = 16,
+                    CONFIG_MAY_ECHO = 1,
+                    CONFIG_MAY_STORE = 2,
+                    CONFIG_MAY_FIND = 4,
+                    CONFIG_MAY_MOVE = 8,
+                    CONFIG_MAY_GET = 16,
 };
 
 struct config_peer {
@@ -39,26 +39,34 @@ struct config_peer {
     struct config_list hosts; /* CIDR blocks or addresses it may call from; empty: any */
     char *host;               /* NULL: we never call it */
     uint16_t port;
-    enum config_tls tls;      /* how we call it; mutual: it must also call us over TLS */
-    char *certificate;        /* PEM path: recipient of capsules, trusted signer, TLS peer; or NULL */
-    unsigned may;             /* default: echo, store */
-    unsigned associations;    /* default 2 */
+    enum config_tls tls;   /* how we call it; mutual: it must also call us over TLS */
+    char *certificate;     /* PEM path: recipient of capsules, trusted signer, TLS peer; or NULL */
+    unsigned may;          /* default: echo, store */
+    unsigned associations; /* default 2 */
 };
 
 enum config_payload { CONFIG_PAYLOAD_REPORT, CONFIG_PAYLOAD_INTEGRITY };
-enum config_unsuitable { CONFIG_UNSUITABLE_PASS, CONFIG_UNSUITABLE_SIDECAR, CONFIG_UNSUITABLE_HOLD };
+enum config_unsuitable {
+    CONFIG_UNSUITABLE_PASS,
+    CONFIG_UNSUITABLE_SIDECAR,
+    CONFIG_UNSUITABLE_HOLD
+};
 enum config_attributes { CONFIG_ATTRIBUTES_AUTO, CONFIG_ATTRIBUTES_ALL, CONFIG_ATTRIBUTES_CHANGED };
 
 struct config_protect {
     enum config_payload payload;
-    struct config_list recipients;      /* peer names, each with a certificate */
-    unsigned redundancy_percent;        /* default 25 */
-    enum config_unsuitable unsuitable;  /* default pass */
-    enum config_attributes attributes;  /* whether the whole header travels in the capsule; default auto */
-    bool retain_uids;                   /* default false */
+    struct config_list recipients;     /* peer names, each with a certificate */
+    unsigned redundancy_percent;       /* default 25 */
+    enum config_unsuitable unsuitable; /* default pass */
+    enum config_attributes
+        attributes;   /* whether the whole header travels in the capsule; default auto */
+    bool retain_uids; /* default false */
 };
 
-enum config_report_as { CONFIG_REPORT_AS_DICOM, CONFIG_REPORT_NONE }; /* encapsulated_pdf|sr by type */
+enum config_report_as {
+    CONFIG_REPORT_AS_DICOM,
+    CONFIG_REPORT_NONE
+}; /* encapsulated_pdf|sr by type */
 struct config_recover {
     enum config_report_as report_as;
 };
@@ -66,7 +74,8 @@ struct config_recover {
 struct config_rule {
     char *name;
     unsigned line; /* in the file, for messages */
-    /* when: every given condition must hold; lists match if one item does. Empty list: not asked. */
+    /* when: every given condition must hold; lists match if one item does. Empty list: not asked.
+     */
     struct config_list calling_ae;
     struct config_list called_ae;
     struct config_list modality;
@@ -75,7 +84,7 @@ struct config_rule {
     int64_t complete_after_ms;            /* study_complete_after; default 60 s */
     bool waits_for_report;                /* report: {wait: ...} given */
     int64_t report_wait_ms;
-    bool report_send_without;             /* otherwise: send_without (true) or hold (false) */
+    bool report_send_without; /* otherwise: send_without (true) or hold (false) */
     bool has_protect;
     struct config_protect protect;
     bool has_recover;
@@ -87,7 +96,7 @@ struct config {
     char *path;
     /* node */
     char *ae_title;
-    char *address;      /* NULL: all */
+    char *address;       /* NULL: all */
     uint16_t dicom_port; /* 0: no plain listener */
     uint16_t tls_port;   /* 0: no TLS listener */
     unsigned max_associations;
@@ -107,6 +116,9 @@ struct config {
 };
 
 DS_CHECKED enum ds_status config_load(struct config **out, const char *path, struct ds_error *err);
+/* The same from memory; path stands in messages, and relative paths start in its folder. */
+DS_CHECKED enum ds_status config_load_text(struct config **out, const char *path,
+                                           const uint8_t *text, size_t len, struct ds_error *err);
 void config_free(struct config *c);
 void config_auto(struct config **c);
 

@@ -7,8 +7,8 @@
  * away; the pool reconnects by itself, so the caller tries again later. Times are microseconds of
  * UTC. Result arrays are the caller's, freed with the function named beside them.
  *
- * One file per table family: study.c (studies, series, instances), report.c, capsule.c, delivery.c (deliveries,
- * attempts), event.c (the append-only provenance), migrate.c, pool.c, cluster.c.
+ * One file per table family: study.c (studies, series, instances), report.c, capsule.c, delivery.c
+ * (deliveries, attempts), event.c (the append-only provenance), migrate.c, pool.c, cluster.c.
  */
 #ifndef DICOMSTEGO_DB_DB_H
 #define DICOMSTEGO_DB_DB_H
@@ -25,11 +25,13 @@
 
 struct db;
 
-/* Opens the pool lazily: an absent database is not an error here. node: our AE title, for events and leases. */
+/* Opens the pool lazily: an absent database is not an error here. node: our AE title, for events
+ * and leases. */
 DS_CHECKED enum ds_status db_open(struct db **out, const char *url, unsigned connections,
                                   const char *node, struct ds_error *err);
 void db_close(struct db *d);
-/* Applies the numbered migrations (db/migrations/NNN_name.sql, built in) that are missing, under an advisory lock. */
+/* Applies the numbered migrations (db/migrations/NNN_name.sql, built in) that are missing, under an
+ * advisory lock. */
 DS_CHECKED enum ds_status db_migrate(struct db *d, struct ds_error *err);
 /* SELECT 1. */
 DS_CHECKED enum ds_status db_ping(struct db *d, struct ds_error *err);
@@ -37,10 +39,14 @@ DS_CHECKED enum ds_status db_ping(struct db *d, struct ds_error *err);
 /* ---- cluster.c: the private PostgreSQL ---- */
 
 struct db_cluster;
-/* Under folder/postgresql: initdb when new, then postgres on a Unix socket only (no TCP), run as the unprivileged
- * user `postgres` or, failing that, `nobody`, when we are root; as ourselves otherwise. Waits until it answers. *url
- * (free) is for db_open. A postmaster left over from a killed node is stopped first. The server ends when
- * we end, also by SIGKILL (PR_SET_PDEATHSIG). */
+/* Under folder/postgresql: initdb when new, then postgres on a Unix socket only (no TCP), run as
+ * the unprivileged user `postgres` or, failing that, `nobody`, when we are root; as ourselves
+ * otherwise. Waits until it answers. *url (free) is for db_open. A postmaster left over from a
+ * killed node is stopped first; a second node on the same folder is refused (DS_EIO). The server
+ * ends when we end, also by SIGKILL: a thread of its own starts it and lives as long
+ * (PR_SET_PDEATHSIG follows threads), so any thread may call. As root, folder gets the permission
+ * o+x, and a folder above it that the server's user cannot pass through is a DS_ECONFIG that names
+ * it. */
 DS_CHECKED enum ds_status db_cluster_start(struct db_cluster **out, const char *folder, char **url,
                                            struct ds_error *err);
 void db_cluster_stop(struct db_cluster *c); /* fast shutdown, waits; NULL is fine */
@@ -68,11 +74,18 @@ struct db_received {
 };
 struct db_indexed {
     int64_t instance_id, study_id;
-    bool duplicate; /* the same SOP instance with the same file hash was there: path is the old one's */
+    bool duplicate; /* the same SOP instance with the same file hash was there: path is the old
+                       one's */
     bool conflict;  /* the same SOP instance UID with other bytes is there too: both are kept */
     char path[DB_PATH_BYTES];
 };
-/* A batch in one transaction with its events ("received", "indexed", duplicates as "duplicate"). */
+#define DB_INDEX_MAX 4096U /* rows of a batch; 64 to 256 are best */
+
+/* A batch in one transaction with its events ("received", "indexed", duplicates as "duplicate", and
+ * "conflict"; a row with restored_from is not "received"). May be repeated after a crash or a lost
+ * answer: a row that is there with the same path is no duplicate and adds no event. Originals,
+ * carriers, restored ones and reports are told apart: a carrier and its restored instance may share
+ * the UID. Text that is not UTF-8 is stored with '?' for the wrong bytes. */
 DS_CHECKED enum ds_status db_index(struct db *d, const struct db_received *rows, size_t count,
                                    struct db_indexed *out, struct ds_error *err);
 
@@ -83,12 +96,12 @@ struct db_pending_study {
     char accession[DB_TEXT_BYTES];
     char description[DB_TEXT_BYTES];
     char calling_ae[DB_AE_BYTES], called_ae[DB_AE_BYTES]; /* of the newest pending instance */
-    char modalities[DB_TEXT_BYTES]; /* separated by backslashes */
-    bool has_carrier;               /* among the pending instances */
-    unsigned pending;               /* instances without a generation */
-    unsigned reports;               /* reports not yet sent with a generation */
-    int64_t idle_us;                /* since the newest pending instance, by the database's clock */
-    int64_t age_us;                 /* since the oldest */
+    char modalities[DB_TEXT_BYTES];                       /* separated by backslashes */
+    bool has_carrier;                                     /* among the pending instances */
+    unsigned pending;                                     /* instances without a generation */
+    unsigned reports; /* reports not yet sent with a generation */
+    int64_t idle_us;  /* since the newest pending instance, by the database's clock */
+    int64_t age_us;   /* since the oldest */
 };
 DS_CHECKED enum ds_status db_pending(struct db *d, struct db_pending_study **out, size_t *count,
                                      struct ds_error *err); /* free() */
@@ -110,7 +123,14 @@ DS_CHECKED enum ds_status db_study_pending_instances(struct db *d, int64_t study
                                                      struct ds_error *err); /* free() */
 DS_CHECKED enum ds_status db_instance_get(struct db *d, int64_t id, struct db_instance *out,
                                           struct ds_error *err); /* DS_ENOTFOUND */
-/* Takes an instance out of the flow with a reason; an event "quarantined". */
+/* Carriers of a study that have a generation or are in quarantine: sources of shares for late ones.
+ * (carrier.c) */
+DS_CHECKED enum ds_status db_study_planned_carriers(struct db *d, int64_t study_id,
+                                                    struct db_instance **out, size_t *count,
+                                                    struct ds_error *err); /* free() */
+/* Takes an instance out of the flow with a reason; an event "quarantined". Its deliveries are
+ * cancelled; one that is leased runs to its end and is not tried again. The first reason stays.
+ * DS_ENOTFOUND. */
 DS_CHECKED enum ds_status db_instance_quarantine(struct db *d, int64_t id, const char *reason,
                                                  struct ds_error *err);
 /* The study with this UID or accession number (newest first); DS_ENOTFOUND. */
@@ -124,8 +144,8 @@ struct db_report {
     char name[DB_TEXT_BYTES], media_type[DB_TEXT_BYTES];
     struct ds_bytes data;
 };
-/* source: "drop", "dicom", "recovered". sent_already: true for recovered ones (never hidden again). An event
- * "report-received". The same bytes for the same study twice: one row. */
+/* source: "drop", "dicom", "recovered". sent_already: true for recovered ones (never hidden again).
+ * An event "report-received". The same bytes for the same study twice: one row. */
 DS_CHECKED enum ds_status db_report_add(struct db *d, int64_t study_id, const char *name,
                                         const char *media_type, const char *source,
                                         const uint8_t *data, size_t len, bool sent_already,
@@ -139,14 +159,20 @@ void db_reports_free(struct db_report *r, size_t count);
 
 enum db_action { DB_SEND_AS_IS, DB_SEND_CARRIER, DB_SEND_SIDECAR };
 enum db_delivery_state {
-    DB_WAITING, DB_READY, DB_LEASED, DB_SENT, DB_COMMITTED, DB_FAILED, DB_CANCELLED
+    DB_WAITING,
+    DB_READY,
+    DB_LEASED,
+    DB_SENT,
+    DB_COMMITTED,
+    DB_FAILED,
+    DB_CANCELLED
 };
 
 struct db_planned_delivery {
     int64_t instance_id;
     const char *peer; /* configuration name */
     enum db_action action;
-    size_t capsule;   /* index into db_plan.capsules; SIZE_MAX: none */
+    size_t capsule;      /* index into db_plan.capsules; SIZE_MAX: none */
     int64_t share_index; /* -1: none */
     bool with_key_block, with_certificate;
     bool held;        /* state waiting instead of ready: the rule's `hold`; note says why */
@@ -170,8 +196,8 @@ struct db_plan {
     const int64_t *report_ids; /* sent with this generation */
     size_t report_count;
 };
-/* The next generation of the study, its capsules and deliveries, events, NOTIFY: one transaction. DS_EEXIST when
- * another node planned one of the instances meanwhile: nothing is done. */
+/* The next generation of the study, its capsules and deliveries, events, NOTIFY: one transaction.
+ * DS_EEXIST when another node planned one of the instances meanwhile: nothing is done. */
 DS_CHECKED enum ds_status db_plan_commit(struct db *d, const struct db_plan *plan, int *generation,
                                          struct ds_error *err);
 
@@ -184,8 +210,8 @@ struct db_delivery {
     char rule[DB_TEXT_BYTES];
     struct db_instance instance;
 };
-/* Claims up to max ready deliveries for a peer, oldest first (FOR UPDATE SKIP LOCKED), one study's together, leased
- * for lease_ms; expired leases count as ready. *count 0: none now. */
+/* Claims up to max ready deliveries for a peer, oldest first (FOR UPDATE SKIP LOCKED), one study's
+ * together, leased for lease_ms; expired leases count as ready. *count 0: none now. */
 DS_CHECKED enum ds_status db_delivery_claim(struct db *d, const char *peer, unsigned max,
                                             unsigned lease_ms, struct db_delivery **out,
                                             size_t *count, struct ds_error *err); /* free() */
@@ -202,16 +228,18 @@ struct db_delivery_result {
     int64_t duration_us;
     /* what was sent, when it was a carrier; else sop_uid is "" */
     const char *sent_sop_uid;
-    uint8_t sent_pixel_hash[DS_SHA256_BYTES], sent_dataset_hash[DS_SHA256_BYTES], sent_file_hash[DS_SHA256_BYTES];
+    uint8_t sent_pixel_hash[DS_SHA256_BYTES], sent_dataset_hash[DS_SHA256_BYTES],
+        sent_file_hash[DS_SHA256_BYTES];
     uint64_t hidden_bits;
     double psnr_format_db, psnr_dynamic_db; /* INFINITY is stored as NULL */
     uint32_t max_difference;
 };
-/* Outcomes with an attempt row and events ("proven", "sent" | "send-failed") each, in one transaction. Only
- * leases of our own are touched. */
+/* May be repeated. Outcomes with an attempt row and events ("proven", "sent" | "send-failed") each,
+ * in one transaction. Only leases of our own are touched. */
 DS_CHECKED enum ds_status db_delivery_finish(struct db *d, const struct db_delivery_result *results,
                                              size_t count, struct ds_error *err);
-/* Back to ready: those of a peer, or all when NULL, in state failed or waiting. *count: how many. */
+/* Back to ready: those of a peer, or all when NULL, in state failed or waiting. *count: how many.
+ */
 DS_CHECKED enum ds_status db_delivery_requeue(struct db *d, const char *peer, uint64_t *count,
                                               struct ds_error *err);
 
@@ -221,9 +249,9 @@ DS_CHECKED enum ds_status db_capsule_saved(struct db *d, int64_t capsule_row, st
 
 /* ---- event.c: append-only; UPDATE, DELETE and TRUNCATE are refused by the database itself ---- */
 struct db_event {
-    const char *kind;  /* "found", "verified", "recovered", "refused" ... */
+    const char *kind;              /* "found", "verified", "recovered", "refused" ... */
     int64_t instance_id, study_id; /* 0: none */
-    const char *actor; /* a peer's AE title, or "node" */
+    const char *actor;             /* a peer's AE title, or "node" */
     bool has_before, has_after;
     uint8_t before[DS_SHA256_BYTES], after[DS_SHA256_BYTES]; /* file hashes */
     const char *detail; /* JSON object text without patient data, or NULL */
@@ -232,7 +260,10 @@ DS_CHECKED enum ds_status db_event_add(struct db *d, const struct db_event *even
                                        struct ds_error *err);
 
 /* ---- listen ---- */
-/* Waits up to timeout_ms for a NOTIFY on the channel "dicomstego" (new deliveries), on a connection of its own. *woken false: time over. */
+/* Waits up to timeout_ms for a NOTIFY on the channel "dicomstego" (new deliveries), on a connection
+ * of its own. *woken false: time over, or a signal. True also when the connection is new, as
+ * something may have been missed: look around. Any thread may wait; DS_EIO comes at once, so pause
+ * before the next call. */
 DS_CHECKED enum ds_status db_wait(struct db *d, unsigned timeout_ms, bool *woken,
                                   struct ds_error *err);
 

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The keys of the configuration file: the one place where a key, its unit and its default stand. */
+#include "config/read.h"
+
+#define MS_A_DAY         (INT64_C(24) * 3600 * 1000)
+#define IN(type, member) .offset = offsetof(struct type, member)
+
+static const struct config_choice tls_choices[] = {
+    {"none", CONFIG_TLS_NONE}, {"server", CONFIG_TLS_SERVER}, {"mutual", CONFIG_TLS_MUTUAL}, {0}};
+static const struct config_choice payload_choices[] = {
+    {"report", CONFIG_PAYLOAD_REPORT}, {"integrity", CONFIG_PAYLOAD_INTEGRITY}, {0}};
+static const struct config_choice unsuitable_choices[] = {{"pass", CONFIG_UNSUITABLE_PASS},
+                                                          {"sidecar", CONFIG_UNSUITABLE_SIDECAR},
+                                                          {"hold", CONFIG_UNSUITABLE_HOLD},
+                                                          {0}};
+static const struct config_choice attributes_choices[] = {{"auto", CONFIG_ATTRIBUTES_AUTO},
+                                                          {"all", CONFIG_ATTRIBUTES_ALL},
+                                                          {"changed", CONFIG_ATTRIBUTES_CHANGED},
+                                                          {0}};
+static const struct config_choice report_as_choices[] = {
+    {"dicom", CONFIG_REPORT_AS_DICOM},
+    {"encapsulated_pdf", CONFIG_REPORT_AS_DICOM},
+    {"none", CONFIG_REPORT_NONE},
+    {0}};
+/* The keys below with one or two words go to a bool: send_without is true, hold is false. */
+static const struct config_choice otherwise_choices[] = {{"send_without", 1}, {"hold", 0}, {0}};
+static const struct config_choice unrecoverable_choices[] = {{"quarantine", 0}, {0}};
+
+static const struct config_key dicom_keys[] = {
+    {"address", config_read_host, IN(config, address)},
+    {"port", config_read_port, IN(config, dicom_port), .fallback = "11112", .high = 65535},
+    {"tls_port", config_read_port, IN(config, tls_port), .fallback = "0", .high = 65535},
+    {"max_associations", config_read_count, IN(config, max_associations), .fallback = "64",
+     .low = 1, .high = 1024},
+    {"transfer_syntaxes", config_read_uids, IN(config, transfer_syntaxes)},
+    {0}};
+
+static const struct config_key web_keys[] = {
+    {"address", config_read_host, IN(config, web_address), .fallback = "127.0.0.1"},
+    {"port", config_read_port, IN(config, web_port), .fallback = "8080", .high = 65535},
+    {0}};
+
+static const struct config_key node_keys[] = {
+    {"ae_title", config_read_ae, IN(config, ae_title), .required = true},
+    {"dicom", config_read_map, .keys = dicom_keys},
+    {"web", config_read_map, .keys = web_keys},
+    {"state_dir", config_read_path, IN(config, state_dir), .fallback = "/var/lib/dicomstego"},
+    {"key", config_read_path, IN(config, key)},
+    {"certificate", config_read_path, IN(config, certificate)},
+    {"log_level", config_read_log_level, IN(config, log_level), .fallback = "info"},
+    {"min_free", config_read_size, IN(config, min_free_bytes), .fallback = "1 GiB",
+     .high = INT64_MAX},
+    {"reports_folder", config_read_path, IN(config, reports_folder)},
+    {0}};
+
+static const struct config_key database_keys[] = {
+    {"url", config_read_url, IN(config, database_url), .required = true}, {0}};
+
+const struct config_key config_top_keys[] = {
+    {"node", config_read_map, .keys = node_keys, .required = true},
+    {"database", config_read_map, .keys = database_keys},
+    {"peers", config_read_peers, .offset = SIZE_MAX},
+    {"rules", config_read_rules, .offset = SIZE_MAX},
+    {0}};
+
+const struct config_key config_peer_keys[] = {
+    {"ae_title", config_read_ae, IN(config_peer, ae_title), .required = true},
+    {"hosts", config_read_hosts, IN(config_peer, hosts)},
+    {"host", config_read_host, IN(config_peer, host)},
+    {"port", config_read_port, IN(config_peer, port), .low = 1, .high = 65535},
+    {"tls", config_read_word, IN(config_peer, tls), .fallback = "none", .choices = tls_choices},
+    {"certificate", config_read_path, IN(config_peer, certificate)},
+    {"may", config_read_rights, IN(config_peer, may), .fallback = "echo, store"},
+    {"associations", config_read_count, IN(config_peer, associations), .fallback = "2", .low = 1,
+     .high = 64},
+    {0}};
+
+static const struct config_choice carrier_choices[] = {{"false", 0}, {"true", 1}, {0}};
+
+static const struct config_key when_keys[] = {
+    {"calling_ae", config_read_callers, IN(config_rule, calling_ae)},
+    {"called_ae", config_read_aes, IN(config_rule, called_ae)},
+    {"modality", config_read_modalities, IN(config_rule, modality)},
+    {"study_description", config_read_patterns, IN(config_rule, study_description)},
+    {"carrier", config_read_word, IN(config_rule, carrier), .choices = carrier_choices},
+    {0}};
+
+static const struct config_key report_keys[] = {
+    {"wait", config_read_duration, IN(config_rule, report_wait_ms), .required = true, .low = 1,
+     .high = 30 * MS_A_DAY},
+    {"otherwise", config_read_bool, IN(config_rule, report_send_without),
+     .fallback = "send_without", .choices = otherwise_choices},
+    {0}};
+
+static const struct config_key protect_keys[] = {
+    {"payload", config_read_word, IN(config_rule, protect.payload), .fallback = "report",
+     .choices = payload_choices},
+    {"recipients", config_read_recipients, IN(config_rule, protect.recipients)},
+    {"redundancy", config_read_percent, IN(config_rule, protect.redundancy_percent),
+     .fallback = "25 %", .high = 100},
+    {"unsuitable", config_read_word, IN(config_rule, protect.unsuitable), .fallback = "pass",
+     .choices = unsuitable_choices},
+    {"attributes", config_read_word, IN(config_rule, protect.attributes), .fallback = "auto",
+     .choices = attributes_choices},
+    {"retain_uids", config_read_bool, IN(config_rule, protect.retain_uids), .fallback = "false",
+     .choices = carrier_choices},
+    {0}};
+
+static const struct config_key recover_keys[] = {
+    {"report_as", config_read_word, IN(config_rule, recover.report_as), .fallback = "dicom",
+     .choices = report_as_choices},
+    {"unrecoverable", config_read_word, .offset = SIZE_MAX, .fallback = "quarantine",
+     .choices = unrecoverable_choices},
+    {0}};
+
+const struct config_key config_rule_keys[] = {
+    {"name", config_read_text, IN(config_rule, name), .required = true, .high = 200},
+    {"when", config_read_map, .keys = when_keys},
+    {"study_complete_after", config_read_duration, IN(config_rule, complete_after_ms),
+     .fallback = "60 s", .low = 1, .high = 30 * MS_A_DAY},
+    {"report", config_read_map, .keys = report_keys,
+     .given_offset = offsetof(struct config_rule, waits_for_report)},
+    {"protect", config_read_map, .keys = protect_keys,
+     .given_offset = offsetof(struct config_rule, has_protect)},
+    {"recover", config_read_map, .keys = recover_keys,
+     .given_offset = offsetof(struct config_rule, has_recover)},
+    {"send_to", config_read_destinations, IN(config_rule, send_to), .required = true},
+    {0}};

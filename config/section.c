@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Peers and rules, and what must hold between keys. */
+#include "config/read.h"
+
+static enum ds_status check_peer(struct config_reader *r, yaml_node_t *node, const char *where,
+                                 const struct config_peer *p)
+{
+    if (p->host != NULL && p->port == 0) {
+        return config_fail_at(r, node, "'port' is missing in %s, which has 'host'", where);
+    }
+    if (p->host == NULL && p->port != 0) {
+        return config_fail_at(r, node, "'host' is missing in %s, which has 'port'", where);
+    }
+    if (p->tls != CONFIG_TLS_NONE && p->certificate == NULL) {
+        return config_fail_at(r, config_child(r, node, "tls"),
+                              "%s.tls needs 'certificate', by which the peer is recognised", where);
+    }
+    if (p->tls == CONFIG_TLS_MUTUAL && (r->config->key == NULL || r->config->certificate == NULL)) {
+        return config_fail_at(r, config_child(r, node, "tls"),
+                              "%s.tls is mutual; expected 'key' and 'certificate' in node", where);
+    }
+    return DS_OK;
+}
+
+static bool is_name(const char *text)
+{
+    const char *letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    return strlen(text) <= 64 && text[strspn(text, letters)] == '\0';
+}
+
+static enum ds_status read_peer(struct config_reader *r, const yaml_node_pair_t *pair)
+{
+    yaml_node_t *key = yaml_document_get_node(r->document, pair->key);
+    yaml_node_t *node = yaml_document_get_node(r->document, pair->value);
+    const struct config_value v = {key, NULL, "the name of a peer"};
+    const char *name;
+    const enum ds_status s = config_scalar(r, &v, &name);
+    if (s != DS_OK) {
+        return s;
+    }
+    if (!is_name(name)) {
+        return config_fail_at(r, key,
+                              "'%.70s' is not a name; expected 1 to 64 letters, digits and "
+                              "_ . -",
+                              name);
+    }
+    if (config_peer_named(r->config, name) != NULL) {
+        return config_fail_at(r, key, "'%s' stands twice in peers", name);
+    }
+    struct config_peer *peer = &r->config->peers[r->config->peer_count];
+    peer->name = strdup(name);
+    if (peer->name == NULL) {
+        return ds_fail(r->err, DS_ENOMEM, "no memory for the configuration");
+    }
+    r->config->peer_count++; /* from here on config_free knows it */
+    char where[CONFIG_WHERE_BYTES];
+    (void)snprintf(where, sizeof(where), "peers.%s", name);
+    const enum ds_status read = config_read_keys(r, node, config_peer_keys, where, peer);
+    return read == DS_OK ? check_peer(r, node, where, peer) : read;
+}
+
+enum ds_status config_read_peers(struct config_reader *r, const struct config_key *key,
+                                 const struct config_value *v, void *target)
+{
+    (void)key;
+    (void)target;
+    if (v->node->type != YAML_MAPPING_NODE) {
+        return config_fail_at(r, v->node, "peers is not a mapping; expected 'NAME: {...}' lines");
+    }
+    const yaml_node_pair_t *start = v->node->data.mapping.pairs.start;
+    const size_t count = (size_t)(v->node->data.mapping.pairs.top - start);
+    if (count > CONFIG_LIST_MAX) {
+        return config_fail_at(r, v->node, "%zu peers; expected at most %u", count, CONFIG_LIST_MAX);
+    }
+    r->config->peers = calloc(count + 1, sizeof(*r->config->peers));
+    if (r->config->peers == NULL) {
+        return ds_fail(r->err, DS_ENOMEM, "no memory for the configuration");
+    }
+    enum ds_status s = DS_OK;
+    for (size_t i = 0; s == DS_OK && i < count; i++) {
+        s = read_peer(r, start + i);
+    }
+    return s;
+}
+
+static enum ds_status check_protect(struct config_reader *r, yaml_node_t *node, const char *where,
+                                    const struct config_rule *rule)
+{
+    yaml_node_t *protect = config_child(r, node, "protect");
+    if (rule->has_recover) {
+        return config_fail_at(r, config_child(r, node, "recover"),
+                              "%s has both 'protect' and 'recover'; expected one of them", where);
+    }
+    if (r->config->key == NULL || r->config->certificate == NULL) {
+        return config_fail_at(r, protect,
+                              "%s.protect signs what it hides; expected 'key' and "
+                              "'certificate' in node",
+                              where);
+    }
+    if (rule->protect.payload == CONFIG_PAYLOAD_REPORT && rule->protect.recipients.count == 0) {
+        return config_fail_at(r, protect,
+                              "%s.protect hides a report for nobody; expected "
+                              "'recipients', or 'payload: integrity'",
+                              where);
+    }
+    return DS_OK;
+}
+
+static enum ds_status check_rule(struct config_reader *r, yaml_node_t *node, const char *where,
+                                 const struct config_rule *rule)
+{
+    for (const struct config_rule *other = r->config->rules; other < rule; other++) {
+        if (strcmp(other->name, rule->name) == 0) {
+            return config_fail_at(r, config_child(r, node, "name"),
+                                  "%s: a rule with the name '%.60s' stands in line %u", where,
+                                  rule->name, other->line);
+        }
+    }
+    if (rule->has_recover && r->config->key == NULL) {
+        return config_fail_at(r, config_child(r, node, "recover"),
+                              "%s.recover opens what was sealed; expected 'key' and 'certificate' "
+                              "in node",
+                              where);
+    }
+    return rule->has_protect ? check_protect(r, node, where, rule) : DS_OK;
+}
+
+enum ds_status config_read_rules(struct config_reader *r, const struct config_key *key,
+                                 const struct config_value *v, void *target)
+{
+    (void)key;
+    (void)target;
+    if (v->node->type != YAML_SEQUENCE_NODE) {
+        return config_fail_at(r, v->node, "rules is not a list; expected '- name: ...' items");
+    }
+    const yaml_node_item_t *items = v->node->data.sequence.items.start;
+    const size_t count = (size_t)(v->node->data.sequence.items.top - items);
+    if (count > CONFIG_LIST_MAX) {
+        return config_fail_at(r, v->node, "%zu rules; expected at most %u", count, CONFIG_LIST_MAX);
+    }
+    r->config->rules = calloc(count + 1, sizeof(*r->config->rules));
+    if (r->config->rules == NULL) {
+        return ds_fail(r->err, DS_ENOMEM, "no memory for the configuration");
+    }
+    enum ds_status s = DS_OK;
+    for (size_t i = 0; s == DS_OK && i < count; i++) {
+        yaml_node_t *node = yaml_document_get_node(r->document, items[i]);
+        struct config_rule *rule = &r->config->rules[i];
+        rule->line = (unsigned)node->start_mark.line + 1;
+        rule->carrier = -1;
+        r->config->rule_count++; /* from here on config_free knows it */
+        char where[CONFIG_WHERE_BYTES];
+        (void)snprintf(where, sizeof(where), "rules[%zu]", i);
+        s = config_read_keys(r, node, config_rule_keys, where, rule);
+        s = s == DS_OK ? check_rule(r, node, where, rule) : s;
+    }
+    return s;
+}
+
+enum ds_status config_check_node(struct config_reader *r, yaml_node_t *top)
+{
+    const struct config *c = r->config;
+    yaml_node_t *node = config_child(r, top, "node");
+    yaml_node_t *dicom = config_child(r, node, "dicom");
+    if ((c->key == NULL) != (c->certificate == NULL)) {
+        return config_fail_at(r, node, "'%s' is missing in node: key and certificate go together",
+                              c->key == NULL ? "key" : "certificate");
+    }
+    if (c->dicom_port == 0 && c->tls_port == 0) {
+        return config_fail_at(r, dicom,
+                              "node.dicom listens nowhere; expected 'port' or 'tls_port' "
+                              "above 0");
+    }
+    if (c->dicom_port == c->tls_port) {
+        return config_fail_at(r, config_child(r, dicom, "tls_port"),
+                              "node.dicom.tls_port is the same as node.dicom.port");
+    }
+    if (c->tls_port != 0 && c->key == NULL) {
+        return config_fail_at(r, config_child(r, dicom, "tls_port"),
+                              "node.dicom.tls_port needs 'key' and 'certificate' in node");
+    }
+    return DS_OK;
+}

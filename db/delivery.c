@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Deliveries on their way: claimed under a lease, renewed, finished, put back.
+ *
+ * An attempt is counted when it begins, so that a delivery that kills its worker is counted too. A
+ * lease belongs to a pool (the node's name and a random number of this process).
+ */
+#include "db/query.h"
+
+#include <math.h>
+
+/* A locked row is being claimed by somebody else at this moment and is stepped over. */
+static const char sql_claim[] =
+    "WITH due AS (SELECT id FROM deliveries WHERE peer = $1 AND state IN ('ready', 'leased') "
+    "AND ((state = 'ready' AND ready_at <= statement_timestamp()) "
+    "OR (state = 'leased' AND leased_until < statement_timestamp())) "
+    "ORDER BY generation_id, id LIMIT $2 FOR UPDATE SKIP LOCKED), "
+    "taken AS (UPDATE deliveries d SET state = 'leased', leased_by = $3, attempts = attempts + 1, "
+    "leased_until = clock_timestamp() + $4 * interval '1 millisecond' "
+    "FROM due WHERE d.id = due.id RETURNING d.*) "
+    "SELECT t.id, COALESCE(t.capsule, 0), t.action::bigint, COALESCE(t.share_index, -1), "
+    "t.with_key_block, t.with_certificate, (t.attempts - 1)::bigint, t.rule, " DB_INSTANCE_COLUMNS
+    " FROM taken t JOIN instances i ON i.id = t.instance_id" DB_INSTANCE_JOINS
+    "ORDER BY t.generation_id, t.id";
+
+static const char sql_renew[] =
+    "UPDATE deliveries SET leased_until = clock_timestamp() + $3 * interval '1 millisecond' "
+    "WHERE id = ANY($1) AND state = 'leased' AND leased_by = $2";
+
+/* What was quarantined while it was being sent is not tried again. */
+static const char sql_finish[] =
+    "WITH r AS (SELECT * FROM unnest($3::bigint[], $4::text[], $5::bigint[], $6::bigint[], "
+    "$7::text[], $8::bigint[], $9::text[], $10::bytea[], $11::bytea[], $12::bytea[], "
+    "$13::bigint[], $14::float8[], $15::float8[], $16::bigint[]) AS r(id, state, retry_ms, "
+    "dimse_status, cause, duration_us, sop_uid, pixel_hash, dataset_hash, file_hash, hidden_bits, "
+    "psnr_format, psnr_dynamic, max_difference)), "
+    "done AS (UPDATE deliveries d SET "
+    "state = CASE WHEN r.state = 'ready' AND i.quarantined_at IS NOT NULL "
+    "THEN 'cancelled' ELSE r.state::delivery_state END, "
+    "ready_at = clock_timestamp() + r.retry_ms * interval '1 millisecond', "
+    "leased_by = NULL, leased_until = NULL, "
+    "finished_at = CASE WHEN r.state = 'ready' THEN NULL ELSE clock_timestamp() END, "
+    "dimse_status = r.dimse_status, cause = r.cause, "
+    "sent_sop_uid = COALESCE(r.sop_uid, d.sent_sop_uid), "
+    "sent_pixel_hash = COALESCE(r.pixel_hash, d.sent_pixel_hash), "
+    "sent_dataset_hash = COALESCE(r.dataset_hash, d.sent_dataset_hash), "
+    "sent_file_hash = COALESCE(r.file_hash, d.sent_file_hash), "
+    "hidden_bits = COALESCE(r.hidden_bits, d.hidden_bits), "
+    "psnr_format_db = COALESCE(r.psnr_format, d.psnr_format_db), "
+    "psnr_dynamic_db = COALESCE(r.psnr_dynamic, d.psnr_dynamic_db), "
+    "max_difference = COALESCE(r.max_difference, d.max_difference) "
+    "FROM r, instances i WHERE d.id = r.id AND i.id = d.instance_id AND d.state = 'leased' "
+    "AND d.leased_by = $2 RETURNING d.id, d.instance_id, i.study_id, d.peer, d.attempts, "
+    "i.file_hash AS original_hash), "
+    "tried AS (INSERT INTO delivery_attempts (delivery_id, attempt, duration_us, node, outcome, "
+    "dimse_status, cause) SELECT r.id, done.attempts, r.duration_us, $1, "
+    "r.state::delivery_state, r.dimse_status, r.cause FROM done JOIN r USING (id)) "
+    "INSERT INTO events (node, kind, actor, instance_id, study_id, before_hash, after_hash, "
+    "detail) SELECT $1, CASE WHEN k.n = 1 THEN 'proven' WHEN r.state = 'sent' THEN 'sent' "
+    "ELSE 'send-failed' END, 'node', done.instance_id, done.study_id, done.original_hash, "
+    "r.file_hash, jsonb_build_object('delivery', r.id, 'peer', done.peer, "
+    "'attempt', done.attempts, 'dimse_status', r.dimse_status, 'cause', r.cause, "
+    "'sop_uid', r.sop_uid) FROM done JOIN r USING (id) CROSS JOIN generate_series(1, 2) AS k(n) "
+    "WHERE k.n = 2 OR r.sop_uid IS NOT NULL ORDER BY r.id, k.n";
+
+static const char sql_requeue[] =
+    "WITH back AS (UPDATE deliveries d SET state = 'ready', attempts = 0, "
+    "ready_at = clock_timestamp(), finished_at = NULL FROM instances i "
+    "WHERE i.id = d.instance_id AND d.state IN ('failed', 'waiting') "
+    "AND i.quarantined_at IS NULL AND ($2::text IS NULL OR d.peer = $2) "
+    "RETURNING d.id, d.instance_id, i.study_id, d.peer), "
+    "noted AS (INSERT INTO events (node, kind, actor, instance_id, study_id, detail) "
+    "SELECT $1, 'requeued', 'node', instance_id, study_id, "
+    "jsonb_build_object('delivery', id, 'peer', peer) FROM back ORDER BY id) "
+    "SELECT count(*) FROM back";
+
+static const char sql_notify[] = "NOTIFY dicomstego";
+
+/* ---- claim ---- */
+
+static void delivery_from(const PGresult *r, size_t row, struct db_delivery *out)
+{
+    out->id = db_int(r, row, 0);
+    out->capsule_row = db_int(r, row, 1);
+    out->action = (enum db_action)db_int(r, row, 2);
+    out->share_index = db_int(r, row, 3);
+    out->with_key_block = db_bool(r, row, 4);
+    out->with_certificate = db_bool(r, row, 5);
+    out->attempts = (unsigned)db_int(r, row, 6);
+    db_text(r, row, 7, out->rule, sizeof(out->rule));
+    db_instance_from(r, row, 8, &out->instance);
+    out->instance_id = out->instance.id;
+}
+
+static void free_deliveries(struct db_delivery **d)
+{
+    free(*d);
+}
+
+enum ds_status db_delivery_claim(struct db *d, const char *peer, unsigned max, unsigned lease_ms,
+                                 struct db_delivery **out, size_t *count, struct ds_error *err)
+{
+    *out = NULL;
+    *count = 0;
+    if (max == 0 || max > 65536) {
+        return ds_fail(err, DS_EINVAL, "%u deliveries to claim; expected 1 to 65536", max);
+    }
+    /* Memory first: what was claimed must not be lost for want of it. */
+    DS_AUTO(free_deliveries) struct db_delivery *claimed = calloc(max, sizeof(*claimed));
+    if (claimed == NULL) {
+        return ds_fail(err, DS_ENOMEM, "no memory for %u deliveries", max);
+    }
+    DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
+    DS_AUTO(db_clear) PGresult *r = NULL;
+    DS_AUTO(db_end) struct db_tx t = DB_TX_INIT;
+    db_arg_text(&a, peer);
+    db_arg_int(&a, max);
+    db_arg_text(&a, db_owner(d));
+    db_arg_int(&a, lease_ms);
+    enum ds_status s = db_begin(&t, d, err);
+    if (s == DS_OK) {
+        s = db_run(&t, sql_claim, &a, &r, err);
+    }
+    if (s == DS_OK) {
+        s = db_commit(&t, err);
+    }
+    if (s != DS_OK || db_rows(r) == 0) {
+        return s;
+    }
+    for (size_t i = 0; i < db_rows(r); i++) {
+        delivery_from(r, i, &claimed[i]); /* at most max rows, by LIMIT */
+    }
+    *count = db_rows(r);
+    *out = claimed;
+    claimed = NULL;
+    return DS_OK;
+}
+
+enum ds_status db_delivery_renew(struct db *d, const int64_t *ids, size_t count, unsigned lease_ms,
+                                 struct ds_error *err)
+{
+    if (count == 0) {
+        return DS_OK;
+    }
+    DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
+    DS_AUTO(db_end) struct db_tx t = DB_TX_INIT;
+    db_arg_ids(&a, ids, count);
+    db_arg_text(&a, db_owner(d));
+    db_arg_int(&a, lease_ms);
+    enum ds_status s = db_begin(&t, d, err);
+    if (s == DS_OK) {
+        s = db_run(&t, sql_renew, &a, NULL, err);
+    }
+    return s == DS_OK ? db_commit(&t, err) : s;
+}
+
+/* ---- finish ---- */
+
+static const char *state_name(enum db_delivery_state state)
+{
+    return state == DB_SENT ? "sent" : state == DB_FAILED ? "failed" : "ready";
+}
+
+static bool is_carrier(const struct db_delivery_result *r)
+{
+    return r->sent_sop_uid != NULL && r->sent_sop_uid[0] != '\0';
+}
+
+static void bind_outcomes(struct db_args *a, const struct db_delivery_result *r, size_t count)
+{
+    db_array_begin(a, DB_INT8);
+    for (size_t i = 0; i < count; i++) {
+        db_item_int(a, r[i].id);
+    }
+    db_array_end(a);
+    db_array_begin(a, DB_TEXT);
+    for (size_t i = 0; i < count; i++) {
+        db_item_text(a, state_name(r[i].state));
+    }
+    db_array_end(a);
+    db_array_begin(a, DB_INT8);
+    for (size_t i = 0; i < count; i++) {
+        db_item_int(a, r[i].state == DB_READY ? r[i].retry_after_ms : 0);
+    }
+    db_array_end(a);
+}
+
+static void bind_answers(struct db_args *a, const struct db_delivery_result *r, size_t count)
+{
+    db_array_begin(a, DB_INT8);
+    for (size_t i = 0; i < count; i++) {
+        if (r[i].answered) {
+            db_item_int(a, r[i].dimse_status);
+        } else {
+            db_item_null(a);
+        }
+    }
+    db_array_end(a);
+    db_array_begin(a, DB_TEXT);
+    for (size_t i = 0; i < count; i++) {
+        db_item_text(a, r[i].cause);
+    }
+    db_array_end(a);
+    db_array_begin(a, DB_INT8);
+    for (size_t i = 0; i < count; i++) {
+        db_item_int(a, r[i].duration_us);
+    }
+    db_array_end(a);
+}
+
+static void item_hash(struct db_args *a, const struct db_delivery_result *r, const uint8_t *hash)
+{
+    if (is_carrier(r)) {
+        db_item_bytes(a, hash, DS_SHA256_BYTES);
+    } else {
+        db_item_null(a);
+    }
+}
+
+static void bind_sent(struct db_args *a, const struct db_delivery_result *r, size_t count)
+{
+    db_array_begin(a, DB_TEXT);
+    for (size_t i = 0; i < count; i++) {
+        if (is_carrier(&r[i])) {
+            db_item_text(a, r[i].sent_sop_uid);
+        } else {
+            db_item_null(a);
+        }
+    }
+    db_array_end(a);
+    db_array_begin(a, DB_BYTEA);
+    for (size_t i = 0; i < count; i++) {
+        item_hash(a, &r[i], r[i].sent_pixel_hash);
+    }
+    db_array_end(a);
+    db_array_begin(a, DB_BYTEA);
+    for (size_t i = 0; i < count; i++) {
+        item_hash(a, &r[i], r[i].sent_dataset_hash);
+    }
+    db_array_end(a);
+    db_array_begin(a, DB_BYTEA);
+    for (size_t i = 0; i < count; i++) {
+        item_hash(a, &r[i], r[i].sent_file_hash);
+    }
+    db_array_end(a);
+}
+
+static void item_number(struct db_args *a, const struct db_delivery_result *r, uint64_t v)
+{
+    if (is_carrier(r)) {
+        db_item_int(a, (int64_t)v);
+    } else {
+        db_item_null(a);
+    }
+}
+
+static void item_db(struct db_args *a, const struct db_delivery_result *r, double v)
+{
+    if (is_carrier(r) && isfinite(v)) {
+        db_item_float(a, v);
+    } else {
+        db_item_null(a);
+    }
+}
+
+static void bind_measures(struct db_args *a, const struct db_delivery_result *r, size_t count)
+{
+    db_array_begin(a, DB_INT8);
+    for (size_t i = 0; i < count; i++) {
+        item_number(a, &r[i], r[i].hidden_bits);
+    }
+    db_array_end(a);
+    db_array_begin(a, DB_FLOAT8);
+    for (size_t i = 0; i < count; i++) {
+        item_db(a, &r[i], r[i].psnr_format_db);
+    }
+    db_array_end(a);
+    db_array_begin(a, DB_FLOAT8);
+    for (size_t i = 0; i < count; i++) {
+        item_db(a, &r[i], r[i].psnr_dynamic_db);
+    }
+    db_array_end(a);
+    db_array_begin(a, DB_INT8);
+    for (size_t i = 0; i < count; i++) {
+        item_number(a, &r[i], r[i].max_difference);
+    }
+    db_array_end(a);
+}
+
+static enum ds_status check_results(const struct db_delivery_result *results, size_t count,
+                                    struct ds_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        const enum db_delivery_state s = results[i].state;
+        if (s != DB_SENT && s != DB_FAILED && s != DB_READY) {
+            return ds_fail(err, DS_EINVAL, "delivery %lld cannot end in state %d",
+                           (long long)results[i].id, (int)s);
+        }
+    }
+    return DS_OK;
+}
+
+enum ds_status db_delivery_finish(struct db *d, const struct db_delivery_result *results,
+                                  size_t count, struct ds_error *err)
+{
+    enum ds_status s = check_results(results, count, err);
+    if (s != DS_OK || count == 0) {
+        return s;
+    }
+    DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
+    DS_AUTO(db_end) struct db_tx t = DB_TX_INIT;
+    db_arg_text(&a, db_node(d));
+    db_arg_text(&a, db_owner(d));
+    bind_outcomes(&a, results, count);
+    bind_answers(&a, results, count);
+    bind_sent(&a, results, count);
+    bind_measures(&a, results, count);
+    s = db_begin(&t, d, err);
+    if (s == DS_OK) {
+        s = db_run(&t, sql_finish, &a, NULL, err);
+    }
+    return s == DS_OK ? db_commit(&t, err) : s;
+}
+
+/* ---- requeue ---- */
+
+enum ds_status db_delivery_requeue(struct db *d, const char *peer, uint64_t *count,
+                                   struct ds_error *err)
+{
+    *count = 0;
+    DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
+    DS_AUTO(db_clear) PGresult *r = NULL;
+    DS_AUTO(db_end) struct db_tx t = DB_TX_INIT;
+    db_arg_text(&a, db_node(d));
+    db_arg_text_or_null(&a, peer);
+    enum ds_status s = db_begin(&t, d, err);
+    if (s == DS_OK) {
+        s = db_run(&t, sql_requeue, &a, &r, err);
+    }
+    if (s == DS_OK) {
+        s = db_run(&t, sql_notify, NULL, NULL, err);
+    }
+    if (s == DS_OK) {
+        s = db_commit(&t, err);
+    }
+    *count = s == DS_OK ? (uint64_t)db_int(r, 0, 0) : 0;
+    return s;
+}

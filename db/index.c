@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A batch of received instances becomes rows: four statements and their events, whatever its size.
+ */
+#include "db/query.h"
+
+#include <stddef.h>
+
+/* A later instance may know what the first one left empty. Nothing is written when nothing is new,
+ * and rows are taken in one order everywhere, so that two nodes cannot wait for each other. */
+static const char sql_studies[] =
+    "INSERT INTO studies AS st (study_uid, accession, patient_id, patient_name, study_date, "
+    "description) "
+    "SELECT study_uid, max(accession), max(patient_id), max(patient_name), max(study_date), "
+    "max(description) "
+    "FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) "
+    "AS b(study_uid, accession, patient_id, patient_name, study_date, description) "
+    "GROUP BY study_uid ORDER BY study_uid "
+    "ON CONFLICT (study_uid) DO UPDATE SET "
+    "accession = COALESCE(NULLIF(st.accession, ''), excluded.accession), "
+    "patient_id = COALESCE(NULLIF(st.patient_id, ''), excluded.patient_id), "
+    "patient_name = COALESCE(NULLIF(st.patient_name, ''), excluded.patient_name), "
+    "study_date = COALESCE(NULLIF(st.study_date, ''), excluded.study_date), "
+    "description = COALESCE(NULLIF(st.description, ''), excluded.description) "
+    "WHERE (st.accession = '' AND excluded.accession <> '') "
+    "OR (st.patient_id = '' AND excluded.patient_id <> '') "
+    "OR (st.patient_name = '' AND excluded.patient_name <> '') "
+    "OR (st.study_date = '' AND excluded.study_date <> '') "
+    "OR (st.description = '' AND excluded.description <> '')";
+
+/* From here to the end of the transaction nobody else adds to these studies or plans them. */
+static const char sql_lock[] =
+    "SELECT id FROM studies WHERE study_uid = ANY($1) ORDER BY id FOR NO KEY UPDATE";
+
+static const char sql_series[] =
+    "INSERT INTO series AS se (study_id, series_uid, modality) "
+    "SELECT st.id, b.series_uid, max(b.modality) "
+    "FROM unnest($1::text[], $2::text[], $3::text[]) AS b(study_uid, series_uid, modality) "
+    "JOIN studies st ON st.study_uid = b.study_uid GROUP BY st.id, b.series_uid "
+    "ORDER BY st.id, b.series_uid "
+    "ON CONFLICT (study_id, series_uid) DO UPDATE SET modality = excluded.modality "
+    "WHERE se.modality = '' AND excluded.modality <> ''";
+
+/* "here" does not see what "added" adds, as both see the state before the statement. Columns: id,
+ * study, whether it was added by this row, path, conflict, and the file hash of the carrier. */
+static const char sql_instances[] =
+    "WITH placed AS (SELECT b.n, st.id AS study_id, se.id AS series_id, b.kind::smallint AS kind, "
+    "b.sop_uid, b.sop_class_uid, b.transfer_syntax, b.calling_ae, b.called_ae, b.path, "
+    "b.file_bytes, b.pixel_hash, b.dataset_hash, b.file_hash, b.received_us, b.restored_from "
+    "FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], "
+    "$7::text[], $8::text[], $9::text[], $10::bigint[], $11::bytea[], $12::bytea[], "
+    "$13::bytea[], $14::bigint[], $15::bigint[]) WITH ORDINALITY AS b(kind, study_uid, "
+    "series_uid, sop_uid, sop_class_uid, transfer_syntax, calling_ae, called_ae, path, "
+    "file_bytes, pixel_hash, dataset_hash, file_hash, received_us, restored_from, n) "
+    "JOIN studies st ON st.study_uid = b.study_uid "
+    "JOIN series se ON se.study_id = st.id AND se.series_uid = b.series_uid), "
+    "firsts AS (SELECT DISTINCT ON (sop_uid, kind, file_hash) * FROM placed "
+    "ORDER BY sop_uid, kind, file_hash, n), "
+    "added AS (INSERT INTO instances (study_id, series_id, kind, sop_uid, sop_class_uid, "
+    "transfer_syntax, calling_ae, called_ae, path, file_bytes, pixel_hash, dataset_hash, "
+    "file_hash, received_at, restored_from) "
+    "SELECT study_id, series_id, kind, sop_uid, sop_class_uid, transfer_syntax, calling_ae, "
+    "called_ae, path, file_bytes, pixel_hash, dataset_hash, file_hash, "
+    "'epoch'::timestamptz + received_us * interval '1 microsecond', NULLIF(restored_from, 0) "
+    "FROM firsts ORDER BY n ON CONFLICT (sop_uid, kind, file_hash) DO NOTHING "
+    "RETURNING id, sop_uid, kind, file_hash) "
+    "SELECT COALESCE(a.id, here.id), COALESCE(here.study_id, p.study_id), "
+    "a.id IS NOT NULL AND f.n = p.n, COALESCE(here.path, f.path), "
+    "EXISTS (SELECT 1 FROM instances o WHERE o.sop_uid = p.sop_uid AND o.kind = p.kind "
+    "AND o.file_hash <> p.file_hash) OR EXISTS (SELECT 1 FROM placed o "
+    "WHERE o.sop_uid = p.sop_uid AND o.kind = p.kind AND o.file_hash <> p.file_hash), "
+    "(SELECT c.file_hash FROM instances c WHERE c.id = NULLIF(p.restored_from, 0)) "
+    "FROM placed p JOIN firsts f USING (sop_uid, kind, file_hash) "
+    "LEFT JOIN added a USING (sop_uid, kind, file_hash) "
+    "LEFT JOIN instances here USING (sop_uid, kind, file_hash) ORDER BY p.n";
+
+#define EVENTS_A_ROW 3U
+
+static void bind_text(struct db_args *a, const struct db_received *rows, size_t count,
+                      size_t offset)
+{
+    db_array_begin(a, DB_TEXT);
+    for (size_t i = 0; i < count; i++) {
+        const char *text;
+        memcpy(&text, (const char *)&rows[i] + offset, sizeof(text));
+        db_item_text(a, text);
+    }
+    db_array_end(a);
+}
+
+static void bind_texts(struct db_args *a, const struct db_received *rows, size_t count,
+                       const size_t *offsets, size_t columns)
+{
+    for (size_t i = 0; i < columns; i++) {
+        bind_text(a, rows, count, offsets[i]);
+    }
+}
+
+#define COLUMN(member) offsetof(struct db_received, member)
+
+static enum ds_status put_studies(struct db_tx *t, const struct db_received *rows, size_t count,
+                                  struct ds_error *err)
+{
+    static const size_t columns[] = {COLUMN(study_uid),  COLUMN(accession),
+                                     COLUMN(patient_id), COLUMN(patient_name),
+                                     COLUMN(study_date), COLUMN(study_description)};
+    DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
+    bind_texts(&a, rows, count, columns, DS_ARRAY_SIZE(columns));
+    const enum ds_status s = db_run(t, sql_studies, &a, NULL, err);
+    if (s != DS_OK) {
+        return s;
+    }
+    DS_AUTO(db_args_free) struct db_args lock = DB_ARGS_INIT;
+    bind_text(&lock, rows, count, COLUMN(study_uid));
+    return db_run(t, sql_lock, &lock, NULL, err);
+}
+
+static enum ds_status put_series(struct db_tx *t, const struct db_received *rows, size_t count,
+                                 struct ds_error *err)
+{
+    static const size_t columns[] = {COLUMN(study_uid), COLUMN(series_uid), COLUMN(modality)};
+    DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
+    bind_texts(&a, rows, count, columns, DS_ARRAY_SIZE(columns));
+    return db_run(t, sql_series, &a, NULL, err);
+}
+
+enum number { NUMBER_KIND, NUMBER_BYTES, NUMBER_RECEIVED, NUMBER_RESTORED_FROM };
+
+static int64_t number_of(const struct db_received *r, enum number which)
+{
+    switch (which) {
+    case NUMBER_KIND:
+        return r->kind;
+    case NUMBER_BYTES:
+        return (int64_t)r->file_bytes;
+    case NUMBER_RECEIVED:
+        return r->received_us;
+    case NUMBER_RESTORED_FROM:
+        return r->restored_from;
+    }
+    return 0;
+}
+
+static void bind_number(struct db_args *a, const struct db_received *rows, size_t count,
+                        enum number which)
+{
+    db_array_begin(a, DB_INT8);
+    for (size_t i = 0; i < count; i++) {
+        db_item_int(a, number_of(&rows[i], which));
+    }
+    db_array_end(a);
+}
+
+/* A hash that is not there is bound as NULL. has_offset SIZE_MAX: always there. */
+static void bind_hash(struct db_args *a, const struct db_received *rows, size_t count,
+                      size_t hash_offset, size_t has_offset)
+{
+    db_array_begin(a, DB_BYTEA);
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *row = (const uint8_t *)&rows[i];
+        bool has = true;
+        if (has_offset != SIZE_MAX) {
+            memcpy(&has, row + has_offset, sizeof(has));
+        }
+        if (has) {
+            db_item_bytes(a, row + hash_offset, DS_SHA256_BYTES);
+        } else {
+            db_item_null(a);
+        }
+    }
+    db_array_end(a);
+}
+
+static enum ds_status put_instances(struct db_tx *t, const struct db_received *rows, size_t count,
+                                    PGresult **result, struct ds_error *err)
+{
+    static const size_t columns[] = {
+        COLUMN(study_uid),       COLUMN(series_uid), COLUMN(sop_uid),   COLUMN(sop_class_uid),
+        COLUMN(transfer_syntax), COLUMN(calling_ae), COLUMN(called_ae), COLUMN(path)};
+    DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
+    bind_number(&a, rows, count, NUMBER_KIND);
+    bind_texts(&a, rows, count, columns, DS_ARRAY_SIZE(columns));
+    bind_number(&a, rows, count, NUMBER_BYTES);
+    bind_hash(&a, rows, count, COLUMN(pixel_hash), COLUMN(has_pixel_hash));
+    bind_hash(&a, rows, count, COLUMN(dataset_hash), COLUMN(has_dataset_hash));
+    bind_hash(&a, rows, count, COLUMN(file_hash), SIZE_MAX);
+    bind_number(&a, rows, count, NUMBER_RECEIVED);
+    bind_number(&a, rows, count, NUMBER_RESTORED_FROM);
+    const enum ds_status s = db_run(t, sql_instances, &a, result, err);
+    if (s == DS_OK && db_rows(*result) != count) {
+        return ds_fail(err, DS_EINVAL, "indexing %zu instances gave %zu rows", count,
+                       db_rows(*result));
+    }
+    return s;
+}
+
+static struct db_event_at event_of(const struct db_received *row, const struct db_indexed *done,
+                                   const char *kind)
+{
+    struct db_event_at e = {
+        {kind, done->instance_id, done->study_id, "node", false, true, {0}, {0}, NULL}, 0};
+    memcpy(e.event.after, row->file_hash, DS_SHA256_BYTES);
+    return e;
+}
+
+/* What came in over the network has an event with the time of its arrival; what was restored here
+ * came out of its carrier. A batch that is indexed again after a crash adds no events. */
+static size_t events_of(const struct db_received *row, const struct db_indexed *done, bool added,
+                        const PGresult *r, size_t at, struct db_event_at *out)
+{
+    size_t n = 0;
+    if (!added) {
+        if (done->duplicate) {
+            out[n] = event_of(row, done, "duplicate");
+            out[n].event.actor = row->calling_ae;
+            out[n++].at_us = row->received_us;
+        }
+        return n;
+    }
+    if (row->restored_from == 0) {
+        out[n] = event_of(row, done, "received");
+        out[n].event.actor = row->calling_ae;
+        out[n++].at_us = row->received_us;
+    }
+    out[n] = event_of(row, done, "indexed");
+    out[n].event.has_before = db_hash(r, at, 5, out[n].event.before);
+    n++;
+    if (done->conflict) {
+        out[n++] = event_of(row, done, "conflict");
+    }
+    return n;
+}
+
+static void free_events(struct db_event_at **events)
+{
+    free(*events);
+}
+
+static enum ds_status finish(struct db_tx *t, const struct db_received *rows, size_t count,
+                             const PGresult *r, struct db_indexed *out, struct ds_error *err)
+{
+    DS_AUTO(free_events)
+    struct db_event_at *events =
+        calloc(count * EVENTS_A_ROW, sizeof(*events)); /* calloc checks the product with the size */
+    if (events == NULL) {
+        return ds_fail(err, DS_ENOMEM, "no memory for the events of %zu instances", count);
+    }
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *path = rows[i].path == NULL ? "" : rows[i].path;
+        const bool added = db_bool(r, i, 2);
+        out[i].instance_id = db_int(r, i, 0);
+        out[i].study_id = db_int(r, i, 1);
+        db_text(r, i, 3, out[i].path, sizeof(out[i].path));
+        out[i].duplicate = !added && strcmp(out[i].path, path) != 0;
+        out[i].conflict = db_bool(r, i, 4);
+        n += events_of(&rows[i], &out[i], added, r, i, events + n);
+    }
+    return db_events_put(t, events, n, err);
+}
+
+enum ds_status db_index(struct db *d, const struct db_received *rows, size_t count,
+                        struct db_indexed *out, struct ds_error *err)
+{
+    if (count == 0) {
+        return DS_OK;
+    }
+    if (count > DB_INDEX_MAX) {
+        return ds_fail(err, DS_EINVAL, "%zu instances in one batch; expected at most %u", count,
+                       DB_INDEX_MAX);
+    }
+    memset(out, 0, count * sizeof(*out));
+    DS_AUTO(db_end) struct db_tx t = DB_TX_INIT;
+    DS_AUTO(db_clear) PGresult *r = NULL;
+    enum ds_status s = db_begin(&t, d, err);
+    if (s == DS_OK) {
+        s = put_studies(&t, rows, count, err);
+    }
+    if (s == DS_OK) {
+        s = put_series(&t, rows, count, err);
+    }
+    if (s == DS_OK) {
+        s = put_instances(&t, rows, count, &r, err);
+    }
+    if (s == DS_OK) {
+        s = finish(&t, rows, count, r, out, err);
+    }
+    return s == DS_OK ? db_commit(&t, err) : s;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * query - the inside of db: a borrowed connection, bound values in binary, results in binary.
+ *
+ * A function of db.h opens a transaction with db_begin, runs statements, and commits; whatever
+ * leaves early is rolled back and the connection given back by DS_AUTO(db_end). Values are
+ * collected in struct db_args, whose first failure sticks and is reported by db_run.
+ */
+#ifndef DICOMSTEGO_DB_QUERY_H
+#define DICOMSTEGO_DB_QUERY_H
+
+#include "db/db.h"
+
+#include <libpq-fe.h>
+
+/* pg_type.dat: object identifiers of the built-in types never change. */
+enum db_type {
+    DB_BOOL = 16,
+    DB_BYTEA = 17,
+    DB_INT8 = 20,
+    DB_TEXT = 25,
+    DB_FLOAT8 = 701,
+};
+
+#define DB_ARGS_MAX       28U
+#define DB_ARGS_MAX_BYTES (512U * 1024U * 1024U)
+
+struct db_args {
+    struct ds_bytes data;
+    size_t at[DB_ARGS_MAX];
+    int length[DB_ARGS_MAX]; /* -1: NULL */
+    Oid type[DB_ARGS_MAX];
+    unsigned count;
+    size_t array_items_at; /* where the open array counts its items */
+    uint32_t array_items;
+    enum ds_status status;
+};
+
+#define DB_ARGS_INIT ((struct db_args){.data = DS_BYTES_INIT(DB_ARGS_MAX_BYTES)})
+void db_args_free(struct db_args *a);
+
+void db_arg_int(struct db_args *a, int64_t v);
+void db_arg_bool(struct db_args *a, bool v);
+void db_arg_text(struct db_args *a,
+                 const char *text); /* NULL is ""; what is not UTF-8 becomes '?' */
+void db_arg_text_or_null(struct db_args *a, const char *text);
+void db_arg_bytes(struct db_args *a, const uint8_t *data, size_t len);
+/* An array is opened, filled with items of its type, and closed. */
+void db_array_begin(struct db_args *a, enum db_type type);
+void db_item_int(struct db_args *a, int64_t v);
+void db_item_bool(struct db_args *a, bool v);
+void db_item_float(struct db_args *a, double v);
+void db_item_text(struct db_args *a, const char *text);
+void db_item_bytes(struct db_args *a, const uint8_t *data, size_t len);
+void db_item_null(struct db_args *a);
+void db_array_end(struct db_args *a);
+void db_arg_ids(struct db_args *a, const int64_t *ids, size_t count);
+
+struct db_connection; /* one place of the pool */
+
+struct db_tx {
+    struct db *d;
+    struct db_connection *c;
+    bool open; /* BEGIN was answered, COMMIT was not */
+};
+
+#define DB_TX_INIT ((struct db_tx){NULL, NULL, false})
+DS_CHECKED enum ds_status db_begin(struct db_tx *t, struct db *d, struct ds_error *err);
+DS_CHECKED enum ds_status db_commit(struct db_tx *t, struct ds_error *err);
+void db_end(struct db_tx *t); /* rolls back when open; for DS_AUTO */
+
+/* Runs one statement. result may be NULL; else PQclear. a may be NULL. */
+DS_CHECKED enum ds_status db_run(struct db_tx *t, const char *sql, struct db_args *a,
+                                 PGresult **result, struct ds_error *err);
+/* Several statements without values: migrations. */
+DS_CHECKED enum ds_status db_run_script(struct db_tx *t, const char *sql, struct ds_error *err);
+void db_clear(PGresult **result); /* for DS_AUTO */
+uint64_t db_affected(const PGresult *result);
+
+/* Columns; a NULL or a length that does not fit is 0 or "". */
+int64_t db_int(const PGresult *result, size_t row, int column);
+bool db_bool(const PGresult *result, size_t row, int column);
+void db_text(const PGresult *result, size_t row, int column, char *out, size_t size);
+/* False when NULL; out is zeroed then. */
+bool db_hash(const PGresult *result, size_t row, int column, uint8_t out[DS_SHA256_BYTES]);
+const uint8_t *db_bytes(const PGresult *result, size_t row, int column, size_t *len);
+size_t db_rows(const PGresult *result);
+
+/* pool.c, for the other files of the room */
+const char *db_node(const struct db *d);
+const char *db_owner(const struct db *d); /* of leases: the node and this process */
+
+/* Turns the failure of a statement into a status and a text without values of rows. */
+DS_CHECKED enum ds_status db_result_failed(PGconn *conn, const PGresult *result,
+                                           struct ds_error *err);
+
+/* event.c: within a transaction. at_us 0: now. */
+struct db_event_at {
+    struct db_event event;
+    int64_t at_us;
+};
+DS_CHECKED enum ds_status db_events_put(struct db_tx *t, const struct db_event_at *events,
+                                        size_t count, struct ds_error *err);
+
+/* study.c: the columns of a struct db_instance, over "instances i" joined to "series se" and
+ * "studies st". */
+#define DB_INSTANCE_COLUMNS                                                                        \
+    "i.id, i.study_id, i.series_id, i.kind::bigint, st.study_uid, i.sop_uid, i.sop_class_uid, "    \
+    "i.transfer_syntax, se.modality, i.path, COALESCE(i.generation, 0)::bigint, i.pixel_hash, "    \
+    "i.dataset_hash, i.file_hash"
+#define DB_INSTANCE_JOINS                                                                          \
+    " JOIN series se ON se.id = i.series_id JOIN studies st ON st.id = i.study_id "
+#define DB_INSTANCE_COLUMN_COUNT 14
+void db_instance_from(const PGresult *result, size_t row, int first_column,
+                      struct db_instance *out);
+
+#endif
