@@ -52,7 +52,8 @@ typedef uint32_t dicom_tag;
 struct dicom_dataset;
 
 /* A Part 10 file, or a bare data set as some archives store it. DS_ENOTFOUND, DS_EIO, or DS_EFORMAT
- * when it is not DICOM or is truncated. */
+ * when it is not DICOM, is truncated, has an element twice or nests too deep. Every transfer syntax of the
+ * standard is read, also where its pixels cannot be decoded. */
 DS_CHECKED enum ds_status dicom_dataset_read_file(struct dicom_dataset **out, const char *path,
                                                   struct ds_error *err);
 /* The same from memory; bytes are copied. transfer_syntax NULL: a Part 10 file, or guessed. */
@@ -69,8 +70,8 @@ void dicom_dataset_auto(struct dicom_dataset **d);
 /* The transfer syntax as read (or last set by writing); "" for a new one. Borrowed. */
 const char *dicom_dataset_transfer_syntax(const struct dicom_dataset *d);
 
-/* Appends the data set (no group 0002) in transfer_syntax: the one it was read in, or any native one;
- * encoding JPEG-LS and others is for a later issue. Written with explicit sequence lengths, no group lengths. */
+/* Appends the data set (no group 0002) in transfer_syntax: the one it was read in, or any native one
+ * (Pixel Data is then decoded); encoding JPEG-LS and others is for a later issue. Written with explicit sequence lengths, no group lengths. */
 DS_CHECKED enum ds_status dicom_dataset_write(const struct dicom_dataset *d,
                                               const char *transfer_syntax, struct ds_bytes *out,
                                               struct ds_error *err);
@@ -136,7 +137,9 @@ void dicom_dataset_each(const struct dicom_dataset *d, bool (*visit)(dicom_tag t
 /* ---- hashes (see docs/architecture.md: the three hashes) ---- */
 
 /* Dataset hash: Explicit VR Little Endian, no group 0002, no group lengths, explicit sequence
- * lengths, Pixel Data native (decoded if need be; where this node cannot decode, as it is). */
+ * lengths, Pixel Data native (decoded if need be; where this node cannot decode, as it is). The VRs are
+ * those of the dictionary, UN for private elements and for what it does not know, so that the hash survives
+ * Implicit VR and every archive: dicom/encode.h has the rules. */
 DS_CHECKED enum ds_status dicom_dataset_hash(const struct dicom_dataset *d,
                                              uint8_t out[DS_SHA256_BYTES], struct ds_error *err);
 

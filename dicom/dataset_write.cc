@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dicom/encode.h"
+#include "dicom/object.h"
+
+#include "dicom/pixels.h"
+
+#include "dcmtk/dcmdata/dcostrma.h"
+
+#include <cstring>
+
+namespace
+{
+
+using dicom::encoder;
+using dicom::encoding;
+
+/* The end of DCMTK's deflating stream. */
+class bytes_consumer : public DcmConsumer
+{
+  public:
+    explicit bytes_consumer(ds_bytes *out) : out_(out)
+    {
+    }
+    OFBool good() const override
+    {
+        return status_ == DS_OK;
+    }
+    OFCondition status() const override
+    {
+        return status_ == DS_OK ? EC_Normal : EC_MemoryExhausted;
+    }
+    OFBool isFlushed() const override
+    {
+        return OFTrue;
+    }
+    offile_off_t avail() const override
+    {
+        return 1 << 30;
+    }
+    offile_off_t write(const void *data, offile_off_t len) override
+    {
+        status_ = ds_bytes_append(out_, data, static_cast<std::size_t>(len), nullptr);
+        return good() ? len : 0;
+    }
+    void flush() override
+    {
+    }
+
+  private:
+    ds_bytes *out_;
+    ds_status status_ = DS_OK;
+};
+
+/* The consumer must exist before the base class that points to it. */
+struct consumer_holder {
+    bytes_consumer consumer;
+};
+class deflating_stream : private consumer_holder, public DcmOutputStream
+{
+  public:
+    explicit deflating_stream(ds_bytes *out)
+        : consumer_holder{bytes_consumer(out)}, DcmOutputStream(&consumer)
+    {
+    }
+};
+
+ds_status deflate(const ds_bytes &plain, ds_bytes *out, ds_error *err)
+{
+    deflating_stream stream(out);
+    ds_status s = dicom::from_dcmtk(stream.installCompressionFilter(ESC_zlib), "deflating", err);
+    std::size_t at = 0;
+    while (s == DS_OK && at < plain.len) {
+        const offile_off_t n =
+            stream.write(plain.data + at, static_cast<offile_off_t>(plain.len - at));
+        at += static_cast<std::size_t>(n);
+        if (n == 0) {
+            stream.flush();
+        }
+        s = dicom::from_dcmtk(stream.status(), "deflating", err);
+    }
+    while (s == DS_OK && !stream.isFlushed()) {
+        stream.flush();
+        s = dicom::from_dcmtk(stream.status(), "deflating", err);
+    }
+    /* The deflated stream is padded to even length (PS3.5 A.5). */
+    return s == DS_OK && (out->len & 1) != 0 ? ds_bytes_put_u8(out, 0, err) : s;
+}
+
+ds_status write_elements(const dicom_dataset *d, const dicom::syntax_facts &facts, ds_bytes *out,
+                         ds_error *err)
+{
+    const encoding how{facts.explicit_vr, facts.big_endian, false};
+    if (!facts.deflated) {
+        dicom::bytes_sink sink(out);
+        return encoder(sink, how, err).elements(dicom::mutable_set(d));
+    }
+    dicom::bytes_owner plain(DICOM_FILE_MAX_BYTES);
+    dicom::bytes_sink sink(&plain.bytes);
+    const ds_status s = encoder(sink, how, err).elements(dicom::mutable_set(d));
+    return s == DS_OK ? deflate(plain.bytes, out, err) : s;
+}
+
+/* The same data set with Pixel Data native; *out stays empty when it already is. */
+ds_status with_native_pixels(std::unique_ptr<dicom_dataset> *out, const dicom_dataset *d,
+                             ds_error *err)
+{
+    DcmElement *pixels = dicom::find(d, DICOM_TAG_PIXEL_DATA);
+    if (pixels == nullptr || dicom::fragments_of(*pixels) == nullptr) {
+        return DS_OK;
+    }
+    dicom_pixels decoded{};
+    ds_status s = dicom_pixels_read(&decoded, d, err);
+    if (s == DS_OK) {
+        *out = dicom::copy_without_pixels(d);
+        s = dicom_pixels_write(out->get(), &decoded, err);
+    }
+    dicom_pixels_free(&decoded);
+    return s;
+}
+
+ds_status write_dataset(const dicom_dataset *d, const char *transfer_syntax, ds_bytes *out,
+                        ds_error *err)
+{
+    dicom::syntax_facts facts{};
+    ds_status s = dicom::facts_of(transfer_syntax, &facts, err);
+    if (s == DS_OK && facts.encapsulated && d->syntax != transfer_syntax) {
+        s = ds_fail(err, DS_EUNSUPPORTED, "cannot compress to transfer syntax %.64s",
+                    transfer_syntax);
+    }
+    std::unique_ptr<dicom_dataset> native;
+    if (s == DS_OK && !facts.encapsulated) {
+        s = with_native_pixels(&native, d, err);
+    }
+    return s == DS_OK ? write_elements(native ? native.get() : d, facts, out, err) : s;
+}
+
+/* One element of group 0002: short ones have a 16-bit length (PS3.5 7.1.2). */
+ds_status put_meta(ds_bytes *out, Uint16 element, const char *vr, const void *value,
+                   std::size_t len, ds_error *err)
+{
+    const bool is_long = std::strcmp(vr, "OB") == 0;
+    const std::size_t even = len + (len & 1);
+    ds_status s = ds_bytes_put_le(out, 0x0002, 2, err);
+    s = s == DS_OK ? ds_bytes_put_le(out, element, 2, err) : s;
+    s = s == DS_OK ? ds_bytes_append(out, vr, 2, err) : s;
+    s = s == DS_OK && is_long ? ds_bytes_put_le(out, 0, 2, err) : s;
+    s = s == DS_OK ? ds_bytes_put_le(out, even, is_long ? 4 : 2, err) : s;
+    s = s == DS_OK ? ds_bytes_append(out, value, len, err) : s;
+    return s == DS_OK && even != len ? ds_bytes_put_u8(out, 0, err) : s;
+}
+
+ds_status put_meta_uid(ds_bytes *out, Uint16 element, const char *uid, ds_error *err)
+{
+    return put_meta(out, element, "UI", uid, std::strlen(uid), err);
+}
+
+/* PS3.10 7.1 without its group length. The implementation class UID is a 2.25 one, fixed for the
+ * project. */
+ds_status put_meta_group(const dicom_dataset *d, const char *transfer_syntax, ds_bytes *out,
+                         ds_error *err)
+{
+    char sop_class[DICOM_UID_BYTES];
+    char sop_instance[DICOM_UID_BYTES];
+    ds_status s = dicom_dataset_get(d, DICOM_TAG_SOP_CLASS_UID, sop_class, sizeof sop_class, err);
+    if (s == DS_OK) {
+        s = dicom_dataset_get(d, DICOM_TAG_SOP_INSTANCE_UID, sop_instance, sizeof sop_instance,
+                              err);
+    }
+    s = s == DS_OK ? put_meta(out, 0x0001, "OB", "\0\1", 2, err) : s;
+    s = s == DS_OK ? put_meta_uid(out, 0x0002, sop_class, err) : s;
+    s = s == DS_OK ? put_meta_uid(out, 0x0003, sop_instance, err) : s;
+    s = s == DS_OK ? put_meta_uid(out, 0x0010, transfer_syntax, err) : s;
+    return s == DS_OK
+               ? put_meta_uid(out, 0x0012, "2.25.65642171085581922699655271556277274190", err)
+               : s;
+}
+
+ds_status write_part10(const dicom_dataset *d, const char *transfer_syntax, ds_bytes *out,
+                       ds_error *err)
+{
+    dicom::bytes_owner meta(4096);
+    ds_status s = put_meta_group(d, transfer_syntax, &meta.bytes, err);
+    const std::uint8_t preamble[128] = {0};
+    std::uint8_t length[4];
+    for (unsigned i = 0; i < 4; i++) {
+        length[i] = static_cast<std::uint8_t>(meta.bytes.len >> (8 * i));
+    }
+    s = s == DS_OK ? ds_bytes_append(out, preamble, sizeof preamble, err) : s;
+    s = s == DS_OK ? ds_bytes_append(out, "DICM", 4, err) : s;
+    s = s == DS_OK ? put_meta(out, 0x0000, "UL", length, sizeof length, err) : s;
+    s = s == DS_OK ? ds_bytes_append(out, meta.bytes.data, meta.bytes.len, err) : s;
+    return s == DS_OK ? write_dataset(d, transfer_syntax, out, err) : s;
+}
+
+/* Runs body; on failure the buffer is as long as it was. */
+template <class Body> ds_status all_or_nothing(ds_bytes *out, Body body)
+{
+    const std::size_t before = out->len;
+    const ds_status s = body();
+    if (s != DS_OK) {
+        out->len = before;
+    }
+    return s;
+}
+
+} // namespace
+
+extern "C" ds_status dicom_dataset_write(const dicom_dataset *d, const char *transfer_syntax,
+                                         ds_bytes *out, ds_error *err)
+{
+    return all_or_nothing(out, [&] {
+        return dicom::guarded(err, [&] { return write_dataset(d, transfer_syntax, out, err); });
+    });
+}
+
+extern "C" ds_status dicom_dataset_write_part10(const dicom_dataset *d, const char *transfer_syntax,
+                                                ds_bytes *out, ds_error *err)
+{
+    return all_or_nothing(out, [&] {
+        return dicom::guarded(err, [&] { return write_part10(d, transfer_syntax, out, err); });
+    });
+}
+
+extern "C" ds_status dicom_dataset_export(const dicom_dataset *d, dicom_tag tag, ds_bytes *out,
+                                          ds_error *err)
+{
+    return all_or_nothing(out, [&] {
+        return dicom::guarded(err, [&] {
+            DcmElement *element = dicom::find(d, tag);
+            dicom::bytes_sink sink(out);
+            const encoding how{true, false, false};
+            return element == nullptr ? DS_OK : encoder(sink, how, err).element(*element);
+        });
+    });
+}
+
+extern "C" ds_status dicom_dataset_import(dicom_dataset *d, const uint8_t *data, size_t len,
+                                          ds_error *err)
+{
+    return dicom::guarded(err, [&] {
+        if (len == 0) {
+            return DS_OK;
+        }
+        DcmDataset read;
+        const ds_status s =
+            dicom::parse(read, data, len, UID_LittleEndianExplicitTransferSyntax, err);
+        while (s == DS_OK && read.card() > 0) {
+            std::unique_ptr<DcmElement> element(read.remove(0UL));
+            const OFCondition inserted = d->set->insert(element.get(), OFTrue);
+            if (inserted.bad()) {
+                return dicom::from_dcmtk(inserted, "importing an element", err);
+            }
+            (void)element.release();
+        }
+        return s;
+    });
+}
+
+extern "C" ds_status dicom_dataset_hash(const dicom_dataset *d, uint8_t out[DS_SHA256_BYTES],
+                                        ds_error *err)
+{
+    std::memset(out, 0, DS_SHA256_BYTES);
+    return dicom::guarded(err, [&] {
+        std::unique_ptr<dicom_dataset> native;
+        ds_status s = with_native_pixels(&native, d, err);
+        /* What no decoder here takes, or what is damaged, counts as it is. */
+        if (s != DS_OK && s != DS_EUNSUPPORTED && s != DS_EFORMAT) {
+            return s;
+        }
+        ds_sha256 *digest = nullptr;
+        s = ds_sha256_new(&digest, err);
+        if (s != DS_OK) {
+            return s;
+        }
+        const dicom::digest_owner owner(digest);
+        dicom::digest_sink sink(digest);
+        const encoding how{true, false, true};
+        s = encoder(sink, how, err).elements(dicom::mutable_set(native ? native.get() : d));
+        return s == DS_OK ? ds_sha256_final(digest, out, err) : s;
+    });
+}
