@@ -3,14 +3,15 @@
  * carrier - the DICOM instance around the pixels: from an original and a capsule to a carrier, and
  * from a carrier back to the original with proof.
  *
- * Sending:   carrier_original_load each instance -> carrier_plan_add -> carrier_plan_seal (once a study)
+ * Sending:   carrier_original_load each instance -> carrier_plan_add -> carrier_plan_seal (once a
+ * study)
  *            -> carrier_make (each instance; pure; proves what it made before it returns)
  * Receiving: carrier_found_load each instance -> stego_collector_add -> carrier_restore
  *
  * The restore record of an instance holds the attributes that carrier_make changed and, with a key
- * region, its pixels. With attributes `all` (or `auto` where it is cheap) the capsule also has a document
- * "attributes.envelopes" with the bytes of every instance around its pixels, so that even a carrier
- * whose attributes were all replaced on the way gives the very file back.
+ * region, its pixels. With attributes `all` (or `auto` where it is cheap) the capsule also has a
+ * document "attributes.envelopes" with the bytes of every instance around its pixels, so that even
+ * a carrier whose attributes were all replaced on the way gives the very file back.
  */
 #ifndef DICOMSTEGO_CARRIER_CARRIER_H
 #define DICOMSTEGO_CARRIER_CARRIER_H
@@ -21,7 +22,7 @@
 #include "dicomstego/engine.h"
 
 struct carrier_hashes {
-    uint8_t pixel[DS_SHA256_BYTES];   /* zeros when there are no pixels */
+    uint8_t pixel[DS_SHA256_BYTES]; /* zeros when there are no pixels */
     uint8_t dataset[DS_SHA256_BYTES];
     uint8_t file[DS_SHA256_BYTES];
     bool has_pixels; /* false also where this node cannot decode them */
@@ -44,6 +45,12 @@ DS_CHECKED enum ds_status carrier_original_suitable(const struct carrier_origina
 /* The engine's view; borrowed. NULL when not suitable. */
 const struct stego_image *carrier_original_image(const struct carrier_original *o);
 
+/* DS_EINVAL and why, when the key region lies outside the image, or with qr is too small for the
+ * code. */
+DS_CHECKED enum ds_status carrier_region_fits(const struct carrier_original *o,
+                                              const struct stego_rect *region, bool qr,
+                                              struct ds_error *err);
+
 /* ---- planning a study ---- */
 
 enum carrier_placement {
@@ -53,7 +60,11 @@ enum carrier_placement {
     CARRIER_HOLD,    /* not sent */
 };
 
-enum carrier_attributes { CARRIER_ATTRIBUTES_AUTO, CARRIER_ATTRIBUTES_ALL, CARRIER_ATTRIBUTES_CHANGED };
+enum carrier_attributes {
+    CARRIER_ATTRIBUTES_AUTO,
+    CARRIER_ATTRIBUTES_ALL,
+    CARRIER_ATTRIBUTES_CHANGED
+};
 
 /* What one instance was given. Stored with its delivery, so that carrier_make can be repeated. */
 struct carrier_slot {
@@ -77,10 +88,11 @@ DS_CHECKED enum ds_status carrier_plan_new(struct carrier_plan **out,
 void carrier_plan_free(struct carrier_plan *p);
 void carrier_plan_auto(struct carrier_plan **p);
 /* Keeps what it needs (geometry, capacity, envelope), not the pixels: the original may be freed. */
-DS_CHECKED enum ds_status carrier_plan_add(struct carrier_plan *p,
-                                           const struct carrier_original *o, struct ds_error *err);
+DS_CHECKED enum ds_status carrier_plan_add(struct carrier_plan *p, const struct carrier_original *o,
+                                           struct ds_error *err);
 /* request: documents are the reports; share_total is decided here. On success slots[i] belongs to
- * the i-th added instance; count must be their number. DS_ECAPACITY when the reports cannot travel at all. */
+ * the i-th added instance; count must be their number. DS_ECAPACITY when the reports cannot travel
+ * at all. */
 DS_CHECKED enum ds_status carrier_plan_seal(struct carrier_plan *p,
                                             const struct stego_seal_request *request,
                                             struct carrier_slot *slots, size_t count,
@@ -90,10 +102,11 @@ DS_CHECKED enum ds_status carrier_plan_seal(struct carrier_plan *p,
 
 struct carrier_make_options {
     struct stego_rect region;
-    bool qr;             /* put a QR code with capsule id and origin over the region; else it is blanked */
+    bool qr; /* put a QR code with capsule id and origin over the region; else it is blanked */
     bool retain_uids;
     const char *station; /* for Contributing Equipment: our AE title; NULL: "DICOMSTEGO" */
-    const char *transfer_syntax; /* native, for the data set that is written; NULL: Explicit VR LE */
+    const char
+        *transfer_syntax; /* native, for the data set that is written; NULL: Explicit VR LE */
 };
 
 struct carrier_made {
@@ -107,19 +120,25 @@ struct carrier_made {
     unsigned passes;
 };
 
-/* Pure: the same original, capsule, slot and options give the same bytes. Before it returns, the very bytes in
- * made->dataset have been parsed, extracted and restored, and found equal to the original in pixel and dataset hash:
- * DS_EAUTH when they were not. slot->placement is PIXELS or SIDECAR. */
+/* Pure: the same original, capsule, slot and options give the same bytes. Before it returns, the
+ * very bytes in made->dataset have been parsed, extracted and restored, and found equal to the
+ * original in pixel and dataset hash: DS_EAUTH when they were not. slot->placement is PIXELS or
+ * SIDECAR. */
 DS_CHECKED enum ds_status carrier_make(const struct stego_capsule *capsule,
                                        const struct carrier_original *o,
                                        const struct carrier_slot *slot,
                                        const struct carrier_make_options *options,
                                        struct carrier_made *made, struct ds_error *err);
+/* Appends the carrier as a Part 10 file: our preamble and group 0002 before the very bytes of
+ * made->dataset. */
+DS_CHECKED enum ds_status carrier_made_part10(const struct carrier_made *m, struct ds_bytes *out,
+                                              struct ds_error *err);
 void carrier_made_free(struct carrier_made *m); /* zeroed is fine */
 
 /* ---- recovering ---- */
 
-struct carrier_found; /* a carrier as it arrived, its part opened and verified as far as the keyring allows */
+struct carrier_found; /* a carrier as it arrived, its part opened and verified as far as the keyring
+                         allows */
 
 /* DS_ENOTHING: carries nothing. DS_EAUTH: altered, or not from a trusted signer. */
 DS_CHECKED enum ds_status carrier_found_load(struct carrier_found **out, const uint8_t *file,
@@ -129,6 +148,12 @@ void carrier_found_free(struct carrier_found *f);
 void carrier_found_auto(struct carrier_found **f);
 const struct stego_part *carrier_found_part(const struct carrier_found *f);
 enum carrier_placement carrier_found_placement(const struct carrier_found *f);
+
+/* As it arrived; borrowed. */
+const struct dicom_dataset *carrier_found_dataset(const struct carrier_found *f);
+/* The key region that was covered; empty (width 0) without. */
+const struct stego_rect *carrier_found_region(const struct carrier_found *f);
+size_t carrier_found_payload_bytes(const struct carrier_found *f);
 
 /* Only looks: is there a carrier's mark in the pixels, or a sidecar element? */
 DS_CHECKED bool carrier_is_carrier(const uint8_t *file, size_t len);
@@ -149,6 +174,12 @@ DS_CHECKED enum ds_status carrier_restore(const struct carrier_found *f,
                                           struct stego_collector *collector,
                                           const struct stego_keyring *keyring,
                                           struct carrier_restored *out, struct ds_error *err);
+/* Without a key: the original's pixels, proven by the manifest, in the carrier's attributes as they
+ * are. Nothing else is claimed: the dataset hash is not the original's. DS_ENOKEY: a key region's
+ * pixels are sealed. */
+DS_CHECKED enum ds_status carrier_restore_pixels(const struct carrier_found *f,
+                                                 struct carrier_restored *out,
+                                                 struct ds_error *err);
 void carrier_restored_free(struct carrier_restored *r);
 
 /* The study's reports without the documents that the carrier room added. */
@@ -158,8 +189,9 @@ DS_CHECKED enum ds_status carrier_reports(struct stego_collector *collector,
 
 /* ---- reports as DICOM objects (report.c) ---- */
 
-/* A PDF becomes an Encapsulated PDF, text a Basic Text SR, application/dicom stays what it was; patient and study
- * attributes are taken from reference. Deterministic UIDs from the report's bytes and the study. Appends a Part 10 file. */
+/* A PDF becomes an Encapsulated PDF, text a Basic Text SR, application/dicom stays what it was;
+ * patient and study attributes are taken from reference. Deterministic UIDs from the report's bytes
+ * and the study. Appends a Part 10 file. */
 DS_CHECKED enum ds_status carrier_report_to_dicom(const struct stego_opened_document *report,
                                                   const struct dicom_dataset *reference,
                                                   struct ds_bytes *out, struct ds_error *err);

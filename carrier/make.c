@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One carrier, and the proof that it gives the original back. */
+#include "carrier/carrier_private.h"
+
+#include "base/secret.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define EXPLICIT_LE "1.2.840.10008.1.2.1"
+
+/* What the steps of making hand on to each other. */
+struct making {
+    const struct stego_capsule *capsule;
+    const struct carrier_original *o;
+    const struct carrier_slot *slot;
+    const struct carrier_make_options *options;
+    struct dicom_dataset *derived;
+    struct dicom_pixels pixels; /* the carrier's */
+    struct ds_bytes hidden;     /* the bytes that one instance carries */
+};
+
+static void making_finish(struct making *m)
+{
+    dicom_dataset_free(m->derived);
+    dicom_pixels_free(&m->pixels);
+    ds_bytes_free(&m->hidden);
+}
+
+static const struct stego_rect *region_of(const struct making *m)
+{
+    static const struct stego_rect none = {0};
+    return m->slot->placement == CARRIER_IN_PIXELS ? &m->options->region : &none;
+}
+
+static enum ds_status build_hidden(struct making *m, struct ds_error *err)
+{
+    DS_AUTO(ds_bytes_free) struct ds_bytes record = DS_BYTES_INIT(STEGO_RECORD_MAX_BYTES);
+    const enum ds_status s = carrier_record_build(m->o, m->derived, region_of(m), &record, err);
+    if (s != DS_OK) {
+        return s;
+    }
+    struct stego_instance instance = {
+        .cell_rule = m->o->hashes.has_pixels ? (uint8_t)dicom_pixels_cell_rule(&m->o->pixels) : 0,
+        .share_index = m->slot->share_index,
+        .with_key_block = m->slot->with_key_block,
+        .with_certificate = m->slot->with_certificate,
+        .record = record.data,
+        .record_len = record.len,
+    };
+    memcpy(instance.pixel_hash, m->o->hashes.pixel, sizeof(instance.pixel_hash));
+    memcpy(instance.dataset_hash, m->o->hashes.dataset, sizeof(instance.dataset_hash));
+    return stego_capsule_instance(m->capsule, &instance, &m->hidden, err);
+}
+
+static enum ds_status cover_region(const struct making *m, struct stego_image *image,
+                                   struct ds_error *err)
+{
+    if (carrier_region_is_empty(region_of(m))) {
+        return DS_OK;
+    }
+    char text[CARRIER_QR_TEXT_BYTES];
+    char id[2 * STEGO_CAPSULE_ID_BYTES + 1];
+    ds_hex(stego_capsule_id(m->capsule), STEGO_CAPSULE_ID_BYTES, id);
+    (void)snprintf(text, sizeof(text), "DICOMSTEGO:%s:%s", id, stego_capsule_origin(m->capsule));
+    const bool inverted = strcmp(m->o->pixels.photometric, "MONOCHROME1") == 0;
+    return carrier_region_cover(image, region_of(m), m->options->qr ? text : NULL, inverted, err);
+}
+
+static enum ds_status hide(const struct making *m, struct stego_image *image,
+                           struct carrier_made *made, struct ds_error *err)
+{
+    const struct stego_embed_options how = {.exclude = *region_of(m)};
+    struct stego_embed_facts facts = {0};
+    struct stego_image cover = {0};
+    enum ds_status s = stego_image_copy(&cover, image, err);
+    if (s == DS_OK) {
+        s = stego_embed(image, m->hidden.data, m->hidden.len, &how, &facts, err);
+    }
+    if (s == DS_OK) {
+        s = stego_image_compare(&cover, image, &made->distortion, err);
+    }
+    stego_image_free(&cover);
+    made->hidden_bits = facts.hidden_bits;
+    made->passes = facts.passes;
+    return s;
+}
+
+static enum ds_status put_samples(struct making *m, const struct stego_image *image,
+                                  struct ds_error *err)
+{
+    size_t count = 0;
+    if (!stego_image_count(image, &count)) {
+        return ds_fail(err, DS_EFORMAT, "the image's geometry overflows");
+    }
+    m->pixels = m->o->pixels;
+    m->pixels.cells = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    enum ds_status s =
+        ds_bytes_append(&m->pixels.cells, m->o->pixels.cells.data, m->o->pixels.cells.len, err);
+    if (s == DS_OK) {
+        s = dicom_pixels_set_samples(&m->pixels, image->samples, count,
+                                     dicom_pixels_cell_rule(&m->o->pixels), err);
+    }
+    return s == DS_OK ? dicom_pixels_write(m->derived, &m->pixels, err) : s;
+}
+
+static enum ds_status make_in_pixels(struct making *m, struct carrier_made *made,
+                                     struct ds_error *err)
+{
+    struct stego_image image = {0};
+    enum ds_status s = carrier_original_suitable(m->o, err);
+    if (s == DS_OK) {
+        s = stego_image_copy(&image, &m->o->image, err);
+    }
+    if (s == DS_OK) {
+        s = cover_region(m, &image, err);
+    }
+    if (s == DS_OK) {
+        s = hide(m, &image, made, err);
+    }
+    if (s == DS_OK) {
+        s = put_samples(m, &image, err);
+    }
+    if (s == DS_OK) {
+        s = dicom_pixels_hash(&m->pixels, made->hashes.pixel, err);
+    }
+    made->hashes.has_pixels = true;
+    stego_image_free(&image);
+    return s;
+}
+
+static enum ds_status make_sidecar(struct making *m, struct carrier_made *made,
+                                   struct ds_error *err)
+{
+    memcpy(made->hashes.pixel, m->o->hashes.pixel, sizeof(made->hashes.pixel));
+    made->hashes.has_pixels = m->o->hashes.has_pixels;
+    made->hidden_bits = 8U * (uint64_t)m->hidden.len;
+    /* An OB value has an even length (PS3.5 6.2), so the true one stands before it. */
+    DS_AUTO(ds_bytes_free) struct ds_bytes value = DS_BYTES_INIT(STEGO_PAYLOAD_MAX_BYTES + 4U);
+    enum ds_status s = ds_bytes_put_be(&value, m->hidden.len, 4, err);
+    if (s == DS_OK) {
+        s = ds_bytes_append(&value, m->hidden.data, m->hidden.len, err);
+    }
+    return s == DS_OK ? dicom_dataset_set_bytes(m->derived, CARRIER_SIDECAR_TAG,
+                                                CARRIER_SIDECAR_CREATOR, value.data, value.len, err)
+                      : s;
+}
+
+/* ---- writing ---- */
+
+static bool is_native(const char *syntax)
+{
+    static const char *const native[] = {"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1",
+                                         "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"};
+    for (size_t i = 0; i < DS_ARRAY_SIZE(native); i++) {
+        if (strcmp(syntax, native[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A sidecar leaves compressed pixels as they are; all else is written natively. */
+static const char *choose_syntax(const struct making *m)
+{
+    const char *now = dicom_dataset_transfer_syntax(m->derived);
+    if (m->slot->placement == CARRIER_SIDECAR && !is_native(now)) {
+        return now;
+    }
+    return m->options->transfer_syntax != NULL ? m->options->transfer_syntax : EXPLICIT_LE;
+}
+
+static enum ds_status write_out(const struct making *m, struct carrier_made *made,
+                                struct ds_error *err)
+{
+    (void)snprintf(made->transfer_syntax, sizeof(made->transfer_syntax), "%s", choose_syntax(m));
+    enum ds_status s = dicom_dataset_hash(m->derived, made->hashes.dataset, err);
+    if (s == DS_OK) {
+        s = dicom_dataset_write(m->derived, made->transfer_syntax, &made->dataset, err);
+    }
+    if (s == DS_OK) {
+        s = ds_sha256_of(made->dataset.data, made->dataset.len, made->hashes.file, err);
+    }
+    if (s == DS_OK) {
+        s = dicom_dataset_get(m->derived, DICOM_TAG_SOP_CLASS_UID, made->sop_class_uid,
+                              sizeof(made->sop_class_uid), err);
+    }
+    if (s == DS_OK) {
+        s = dicom_dataset_get(m->derived, DICOM_TAG_SOP_INSTANCE_UID, made->sop_instance_uid,
+                              sizeof(made->sop_instance_uid), err);
+    }
+    return s;
+}
+
+/* ---- proof ---- */
+
+static enum ds_status prove_manifest(const struct making *m, const struct carrier_found *f,
+                                     struct ds_error *err)
+{
+    const struct stego_manifest *said = stego_part_manifest(f->part);
+    const struct carrier_hashes *true_ones = &m->o->hashes;
+    const bool same_bytes =
+        f->payload.len == m->hidden.len && ds_equal(f->payload.data, m->hidden.data, m->hidden.len);
+    if (!same_bytes || f->placement != m->slot->placement ||
+        !ds_equal(said->pixel_hash, true_ones->pixel, DS_SHA256_BYTES) ||
+        !ds_equal(said->dataset_hash, true_ones->dataset, DS_SHA256_BYTES)) {
+        return ds_fail(err, DS_EAUTH, "the carrier does not give back what was hidden in it");
+    }
+    return DS_OK;
+}
+
+static enum ds_status prove_restores(const struct making *m, const struct carrier_found *f,
+                                     struct ds_error *err)
+{
+    DS_AUTO(ds_bytes_free) struct ds_bytes bytes = DS_BYTES_INIT(STEGO_RECORD_MAX_BYTES);
+    DS_AUTO(carrier_record_free) struct carrier_record record = {0};
+    DS_AUTO(dicom_dataset_auto) struct dicom_dataset *restored = NULL;
+    struct dicom_pixels pixels = {0};
+    enum ds_status s = stego_part_record_with_capsule(f->part, m->capsule, &bytes, err);
+    if (s == DS_OK) {
+        s = carrier_record_parse(&record, bytes.data, bytes.len, err);
+    }
+    if (s == DS_OK) {
+        s = carrier_undo(f, &record, &restored, &pixels, err);
+    }
+    dicom_pixels_free(&pixels);
+    return s;
+}
+
+/* From the very bytes that will be sent, as the receiver will do it. */
+static enum ds_status prove(const struct making *m, const struct carrier_made *made,
+                            struct ds_error *err)
+{
+    DS_AUTO(carrier_found_auto) struct carrier_found *f = NULL;
+    enum ds_status s = carrier_found_read(&f, made->dataset.data, made->dataset.len,
+                                          made->transfer_syntax, NULL, err);
+    if (s == DS_OK) {
+        s = prove_manifest(m, f, err);
+    }
+    if (s == DS_OK) {
+        s = prove_restores(m, f, err);
+    }
+    if (s != DS_OK && s != DS_ENOMEM) {
+        return ds_fail_context(err, DS_EAUTH, "proof before sending failed");
+    }
+    return s;
+}
+
+static enum ds_status make(struct making *m, struct carrier_made *made, struct ds_error *err)
+{
+    const struct carrier_derivation how = {
+        .capsule_id = stego_capsule_id(m->capsule),
+        .created_utc_us = stego_capsule_created_utc_us(m->capsule),
+        .options = m->options,
+        .placement = m->slot->placement,
+    };
+    enum ds_status s = carrier_derive(m->o, &how, &m->derived, err);
+    if (s == DS_OK) {
+        s = build_hidden(m, err);
+    }
+    if (s == DS_OK) {
+        s = m->slot->placement == CARRIER_SIDECAR ? make_sidecar(m, made, err)
+                                                  : make_in_pixels(m, made, err);
+    }
+    if (s == DS_OK) {
+        s = write_out(m, made, err);
+    }
+    return s == DS_OK ? prove(m, made, err) : s;
+}
+
+enum ds_status carrier_make(const struct stego_capsule *capsule, const struct carrier_original *o,
+                            const struct carrier_slot *slot,
+                            const struct carrier_make_options *options, struct carrier_made *made,
+                            struct ds_error *err)
+{
+    memset(made, 0, sizeof(*made));
+    made->dataset = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    if (slot->placement != CARRIER_IN_PIXELS && slot->placement != CARRIER_SIDECAR) {
+        return ds_fail(err, DS_EINVAL, "this instance was planned to pass or be held");
+    }
+    DS_AUTO(making_finish)
+    struct making m = {
+        .capsule = capsule,
+        .o = o,
+        .slot = slot,
+        .options = options,
+        .hidden = DS_BYTES_INIT(STEGO_PAYLOAD_MAX_BYTES),
+    };
+    const enum ds_status s = make(&m, made, err);
+    if (s != DS_OK) {
+        carrier_made_free(made);
+    }
+    return s;
+}
+
+/* A data set that a header can be written for: just what goes into it, or, as nobody may claim
+ * compressed pixels without having them, the carrier itself. */
+static enum ds_status header_dataset(const struct carrier_made *m, struct dicom_dataset **out,
+                                     struct ds_error *err)
+{
+    if (!is_native(m->transfer_syntax)) {
+        return dicom_dataset_read(out, m->dataset.data, m->dataset.len, m->transfer_syntax, err);
+    }
+    enum ds_status s = dicom_dataset_new(out, err);
+    if (s == DS_OK) {
+        s = dicom_dataset_set(*out, DICOM_TAG_SOP_CLASS_UID, m->sop_class_uid, err);
+    }
+    return s == DS_OK
+               ? dicom_dataset_set(*out, DICOM_TAG_SOP_INSTANCE_UID, m->sop_instance_uid, err)
+               : s;
+}
+
+enum ds_status carrier_made_part10(const struct carrier_made *m, struct ds_bytes *out,
+                                   struct ds_error *err)
+{
+    DS_AUTO(dicom_dataset_auto) struct dicom_dataset *d = NULL;
+    struct dicom_envelope e = {0};
+    const size_t start = out->len;
+    enum ds_status s = header_dataset(m, &d, err);
+    if (s == DS_OK) {
+        s = dicom_dataset_write_part10(d, m->transfer_syntax, out, err);
+    }
+    if (s == DS_OK) {
+        s = dicom_envelope_scan(out->data + start, out->len - start, &e, err);
+    }
+    if (s == DS_OK) {
+        s = ds_bytes_resize(out, start + e.dataset_offset, err);
+    }
+    return s == DS_OK ? ds_bytes_append(out, m->dataset.data, m->dataset.len, err) : s;
+}
+
+void carrier_made_free(struct carrier_made *m)
+{
+    ds_bytes_free(&m->dataset);
+}

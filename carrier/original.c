@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "carrier/carrier_private.h"
+
+#include "base/size.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum ds_status carrier_image_of(const struct dicom_pixels *pixels, struct stego_image *image,
+                                struct ds_error *err)
+{
+    memset(image, 0, sizeof(*image));
+    if (pixels->samples_per_pixel != 1 || strncmp(pixels->photometric, "MONOCHROME", 10) != 0) {
+        return ds_fail(err, DS_EUNSUPPORTED, "not greyscale (%s, %u samples a pixel)",
+                       pixels->photometric, pixels->samples_per_pixel);
+    }
+    if ((pixels->bits_allocated != 8 && pixels->bits_allocated != 16) ||
+        pixels->bits_stored < STEGO_BITS_MIN || pixels->bits_stored > STEGO_BITS_MAX) {
+        return ds_fail(err, DS_EUNSUPPORTED, "%u bits stored in %u are not 8 to 16",
+                       pixels->bits_stored, pixels->bits_allocated);
+    }
+    struct stego_image made = {
+        .columns = pixels->columns,
+        .rows = pixels->rows,
+        .frames = pixels->frames,
+        .bits_stored = (uint8_t)pixels->bits_stored,
+        .is_signed = pixels->is_signed,
+        .has_padding = pixels->has_padding,
+        .padding_min = pixels->padding_min,
+        .padding_max = pixels->padding_max,
+    };
+    enum ds_status s = stego_image_new(&made, err);
+    if (s != DS_OK) {
+        return s;
+    }
+    size_t count = 0;
+    s = stego_image_count(&made, &count)
+            ? dicom_pixels_samples(pixels, made.samples, count, err)
+            : ds_fail(err, DS_EFORMAT, "the image's geometry overflows");
+    if (s != DS_OK) {
+        stego_image_free(&made);
+        return s;
+    }
+    *image = made;
+    return DS_OK;
+}
+
+enum ds_status carrier_hashes_of(const struct dicom_dataset *d, const struct dicom_pixels *pixels,
+                                 const uint8_t *file, size_t len, struct carrier_hashes *out,
+                                 struct ds_error *err)
+{
+    memset(out, 0, sizeof(*out));
+    enum ds_status s = DS_OK;
+    if (pixels != NULL) {
+        out->has_pixels = true;
+        s = dicom_pixels_hash(pixels, out->pixel, err);
+    }
+    if (s == DS_OK) {
+        s = dicom_dataset_hash(d, out->dataset, err);
+    }
+    return s == DS_OK ? dicom_file_hash(file, len, out->file, err) : s;
+}
+
+/* Decides whether the engine can take the image, and keeps why not. An unsuitable image is still a
+ * good original: it passes, or gets a sidecar. */
+static enum ds_status read_pixels(struct carrier_original *o, struct ds_error *err)
+{
+    struct ds_error why = {0};
+    o->suitable = dicom_pixels_read(&o->pixels, o->dataset, &why);
+    if (o->suitable == DS_OK) {
+        o->hashes.has_pixels = true;
+        o->suitable = carrier_image_of(&o->pixels, &o->image, &why);
+    }
+    if (o->suitable == DS_ENOMEM) {
+        return ds_fail(err, DS_ENOMEM, "%s", why.text);
+    }
+    (void)snprintf(o->reason, sizeof(o->reason), "%.*s", (int)sizeof(o->reason) - 1, why.text);
+    return DS_OK;
+}
+
+static enum ds_status load(struct carrier_original *o, const uint8_t *file, size_t len,
+                           struct ds_error *err)
+{
+    o->file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    enum ds_status s = ds_bytes_append(&o->file, file, len, err);
+    if (s == DS_OK) {
+        s = dicom_dataset_read(&o->dataset, file, len, NULL, err);
+    }
+    if (s == DS_OK) {
+        s = dicom_envelope_scan(file, len, &o->envelope, err);
+    }
+    if (s == DS_OK) {
+        s = read_pixels(o, err);
+    }
+    if (s == DS_OK) {
+        s = carrier_hashes_of(o->dataset, o->hashes.has_pixels ? &o->pixels : NULL, file, len,
+                              &o->hashes, err);
+    }
+    return s;
+}
+
+enum ds_status carrier_original_load(struct carrier_original **out, const uint8_t *file, size_t len,
+                                     struct ds_error *err)
+{
+    *out = NULL;
+    DS_AUTO(carrier_original_auto) struct carrier_original *o = calloc(1, sizeof(*o));
+    if (o == NULL) {
+        return ds_fail(err, DS_ENOMEM, "no memory for an original");
+    }
+    enum ds_status s = load(o, file, len, err);
+    if (s == DS_OK) {
+        *out = o;
+        o = NULL;
+    }
+    return s;
+}
+
+void carrier_original_free(struct carrier_original *o)
+{
+    if (o == NULL) {
+        return;
+    }
+    ds_bytes_free(&o->file);
+    dicom_dataset_free(o->dataset);
+    dicom_pixels_free(&o->pixels);
+    stego_image_free(&o->image);
+    free(o);
+}
+
+void carrier_original_auto(struct carrier_original **o)
+{
+    carrier_original_free(*o);
+}
+
+const struct carrier_hashes *carrier_original_hashes(const struct carrier_original *o)
+{
+    return &o->hashes;
+}
+
+const struct dicom_dataset *carrier_original_dataset(const struct carrier_original *o)
+{
+    return o->dataset;
+}
+
+enum ds_status carrier_original_suitable(const struct carrier_original *o, struct ds_error *err)
+{
+    return o->suitable == DS_OK ? DS_OK : ds_fail(err, o->suitable, "%s", o->reason);
+}
+
+const struct stego_image *carrier_original_image(const struct carrier_original *o)
+{
+    return o->suitable == DS_OK ? &o->image : NULL;
+}

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Real images through plan, make, found and restore. */
+#include "base/clock.h"
+#include "base/file.h"
+#include "carrier/carrier_private.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char folder[] = "/tmp/dicomstego-carrier-XXXXXX";
+static struct stego_identity *identity;
+
+static const char report[] = "FINDINGS: an invented report, short.\n";
+
+struct journey { /* one original, its carrier as a file, and what it takes to open it */
+    struct carrier_original *original;
+    struct stego_capsule *capsule;
+    struct carrier_slot slot;
+    struct carrier_made made;
+    struct ds_bytes file;
+};
+
+static struct ds_bytes read_data(const char *name)
+{
+    const char *data = getenv("DICOMSTEGO_TEST_DATA");
+    struct ds_bytes b = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    char *path = data == NULL ? NULL : ds_file_join(data, name);
+    if (path == NULL || !ds_file_exists(path)) {
+        print_message("no %s: set DICOMSTEGO_TEST_DATA\n", name);
+        free(path);
+        skip();
+    }
+    assert_int_equal(ds_file_read(path, &b, NULL), DS_OK);
+    free(path);
+    return b;
+}
+
+static void seal(struct journey *j, const struct carrier_plan_options *how)
+{
+    struct carrier_plan *plan = NULL;
+    const struct stego_certificate *to = stego_identity_certificate(identity);
+    const struct stego_document document = {"report.txt", "text/plain; charset=utf-8",
+                                            (const uint8_t *)report, sizeof(report) - 1};
+    const struct stego_seal_request request = {
+        .origin = "CLINIC_A",
+        .created_utc_us = ds_clock_utc_us(),
+        .documents = &document,
+        .document_count = 1,
+        .recipients = &to,
+        .recipient_count = 1,
+        .signer = identity,
+    };
+    assert_int_equal(carrier_plan_new(&plan, how, NULL), DS_OK);
+    assert_int_equal(carrier_plan_add(plan, j->original, NULL), DS_OK);
+    assert_int_equal(carrier_plan_seal(plan, &request, &j->slot, 1, &j->capsule, NULL), DS_OK);
+    carrier_plan_free(plan);
+}
+
+static struct journey travel(const char *name, const struct carrier_plan_options *how)
+{
+    struct journey j = {.file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES)};
+    struct ds_error err = {0};
+    struct ds_bytes b = read_data(name);
+    assert_int_equal(carrier_original_load(&j.original, b.data, b.len, NULL), DS_OK);
+    ds_bytes_free(&b);
+    seal(&j, how);
+    const struct carrier_make_options options = {.region = how->region, .station = "CLINIC_A"};
+    if (carrier_make(j.capsule, j.original, &j.slot, &options, &j.made, &err) != DS_OK) {
+        fail_msg("%s: %s", name, err.text);
+    }
+    assert_int_equal(carrier_made_part10(&j.made, &j.file, NULL), DS_OK);
+    return j;
+}
+
+static void journey_finish(struct journey *j)
+{
+    carrier_original_free(j->original);
+    stego_capsule_free(j->capsule);
+    carrier_made_free(&j->made);
+    ds_bytes_free(&j->file);
+}
+
+static struct stego_keyring own_keys(const struct stego_identity **list)
+{
+    list[0] = identity;
+    return (struct stego_keyring){.identities = list, .identity_count = 1};
+}
+
+/* Restores with the instance's own share; compares with the original. */
+static void expect_original(const struct journey *j, const struct ds_bytes *file, bool whole_file)
+{
+    const struct stego_identity *list[1];
+    const struct stego_keyring keys = own_keys(list);
+    struct carrier_found *f = NULL;
+    struct stego_collector *c = NULL;
+    struct carrier_restored r = {0};
+    struct ds_error err = {0};
+    assert_int_equal(carrier_found_load(&f, file->data, file->len, &keys, NULL), DS_OK);
+    assert_int_equal(stego_collector_new(&c, NULL), DS_OK);
+    assert_int_equal(stego_collector_add(c, carrier_found_part(f), NULL), DS_OK);
+    if (carrier_restore(f, c, &keys, &r, &err) != DS_OK) {
+        fail_msg("%s", err.text);
+    }
+    const struct carrier_hashes *was = carrier_original_hashes(j->original);
+    assert_memory_equal(r.hashes.pixel, was->pixel, DS_SHA256_BYTES);
+    assert_memory_equal(r.hashes.dataset, was->dataset, DS_SHA256_BYTES);
+    if (whole_file) {
+        assert_true(r.file_proven);
+        assert_memory_equal(r.hashes.file, was->file, DS_SHA256_BYTES);
+    }
+    carrier_restored_free(&r);
+    stego_collector_free(c);
+    carrier_found_free(f);
+}
+
+static const struct carrier_plan_options lean = {.unsuitable = CARRIER_SIDECAR,
+                                                 .attributes = CARRIER_ATTRIBUTES_CHANGED};
+static const struct carrier_plan_options full = {.unsuitable = CARRIER_SIDECAR,
+                                                 .attributes = CARRIER_ATTRIBUTES_ALL};
+
+static void ordinary_records_are_at_most_256_bytes_and_give_the_file_back_alone(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "ct/ge-hispeed/0001.dcm",
+        "ct/philips-ingenuity/0001.dcm",
+        "mr/ge-signa-wrist/0001.dcm",
+        "mr/siemens-prisma-t1/0001.dcm",
+        "mr/siemens-skyra-epi/0001.dcm",
+        "nm/heart-13frames.dcm",
+        "xray/cr-chest-mono1-no-meta.dcm",
+        "syntaxes/made-ct16s/explicit-be.dcm",
+        "syntaxes/made-ct16s/implicit-le.dcm",
+    };
+    for (size_t i = 0; i < DS_ARRAY_SIZE(names); i++) {
+        struct journey j = travel(names[i], &lean);
+        struct carrier_found *f = NULL;
+        assert_int_equal(j.slot.placement, CARRIER_IN_PIXELS);
+        assert_int_equal(carrier_found_load(&f, j.file.data, j.file.len, NULL, NULL), DS_OK);
+        assert_true(stego_part_manifest(carrier_found_part(f))->record_bytes <= 256);
+        carrier_found_free(f);
+        expect_original(&j, &j.file, true);
+        journey_finish(&j);
+    }
+}
+
+static void compressed_originals_come_back_in_pixel_and_dataset_hash(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "syntaxes/made-mr12u/rle.dcm",
+        "syntaxes/made-mr12u/jpegls-lossless.dcm",
+        "syntaxes/made-ct16s/jpeg-lossless-sv1.dcm",
+        "syntaxes/made-ct16s/deflated.dcm",
+        "syntaxes/made-multiframe/nm-heart-jpegls.dcm",
+    };
+    for (size_t i = 0; i < DS_ARRAY_SIZE(names); i++) {
+        struct journey j = travel(names[i], &lean);
+        assert_int_equal(j.slot.placement, CARRIER_IN_PIXELS);
+        expect_original(&j, &j.file, false);
+        journey_finish(&j);
+    }
+}
+
+static void making_twice_gives_the_same_bytes(void **state)
+{
+    (void)state;
+    struct journey j = travel("mr/ge-signa-wrist/0001.dcm", &lean);
+    const struct carrier_make_options options = {.station = "CLINIC_A"};
+    struct carrier_made again = {0};
+    assert_int_equal(carrier_make(j.capsule, j.original, &j.slot, &options, &again, NULL), DS_OK);
+    assert_int_equal(again.dataset.len, j.made.dataset.len);
+    assert_memory_equal(again.dataset.data, j.made.dataset.data, again.dataset.len);
+    carrier_made_free(&again);
+    journey_finish(&j);
+}
+
+static void every_flipped_pixel_is_noticed(void **state)
+{
+    (void)state;
+    struct journey j = travel("mr/ge-signa-wrist/0001.dcm", &lean);
+    for (unsigned i = 1; i < 40; i++) {
+        const size_t at = j.file.len - 2U * 1601U * i;
+        struct carrier_found *f = NULL;
+        j.file.data[at] ^= 1;
+        const enum ds_status s = carrier_found_load(&f, j.file.data, j.file.len, NULL, NULL);
+        assert_true(s == DS_EAUTH || s == DS_ENOTHING);
+        assert_null(f);
+        j.file.data[at] ^= 1;
+    }
+    expect_original(&j, &j.file, true);
+    journey_finish(&j);
+}
+
+/* The carrier's file with its attributes replaced. */
+static struct ds_bytes strip(const struct journey *j)
+{
+    static const dicom_tag gone[] = {DICOM_TAG(0x0008, 0x2112),    DICOM_TAG(0x0018, 0xa001),
+                                     DICOM_TAG(0x0008, 0x2111),    DICOM_TAG_STUDY_DESCRIPTION,
+                                     DICOM_TAG_SERIES_DESCRIPTION, DICOM_TAG_IMAGE_TYPE};
+    struct dicom_dataset *d = NULL;
+    struct ds_bytes out = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    assert_int_equal(dicom_dataset_read(&d, j->file.data, j->file.len, NULL, NULL), DS_OK);
+    for (size_t i = 0; i < DS_ARRAY_SIZE(gone); i++) {
+        dicom_dataset_remove(d, gone[i]);
+    }
+    assert_int_equal(dicom_dataset_set(d, DICOM_TAG_PATIENT_NAME, "NOBODY", NULL), DS_OK);
+    assert_int_equal(dicom_dataset_set(d, DICOM_TAG_SOP_INSTANCE_UID, "2.25.1", NULL), DS_OK);
+    assert_int_equal(dicom_dataset_set(d, DICOM_TAG_STUDY_INSTANCE_UID, "2.25.2", NULL), DS_OK);
+    assert_int_equal(dicom_dataset_write_part10(d, "1.2.840.10008.1.2", &out, NULL), DS_OK);
+    dicom_dataset_free(d);
+    return out;
+}
+
+static void replaced_attributes_are_taken_from_the_capsule(void **state)
+{
+    (void)state;
+    struct journey j = travel("ct/ge-hispeed/0001.dcm", &full);
+    struct ds_bytes stripped = strip(&j);
+    expect_original(&j, &stripped, true);
+    ds_bytes_free(&stripped);
+    journey_finish(&j);
+}
+
+static void replaced_attributes_without_envelopes_are_refused(void **state)
+{
+    (void)state;
+    const struct stego_identity *list[1];
+    const struct stego_keyring keys = own_keys(list);
+    struct journey j = travel("ct/ge-hispeed/0001.dcm", &lean);
+    struct ds_bytes stripped = strip(&j);
+    struct carrier_found *f = NULL;
+    struct carrier_restored r = {0};
+    struct ds_error err = {0};
+    assert_int_equal(carrier_found_load(&f, stripped.data, stripped.len, &keys, NULL), DS_OK);
+    assert_int_equal(carrier_restore(f, NULL, &keys, &r, &err), DS_EAUTH);
+    assert_int_equal(r.file.len, 0);
+    assert_non_null(strstr(err.text, "altered"));
+    /* The pixels alone are proven all the same. */
+    assert_int_equal(carrier_restore_pixels(f, &r, NULL), DS_OK);
+    assert_memory_equal(r.hashes.pixel, carrier_original_hashes(j.original)->pixel,
+                        DS_SHA256_BYTES);
+    carrier_restored_free(&r);
+    carrier_found_free(f);
+    ds_bytes_free(&stripped);
+    journey_finish(&j);
+}
+
+static void one_altered_attribute_that_we_never_touched_is_refused(void **state)
+{
+    (void)state;
+    const struct stego_identity *list[1];
+    const struct stego_keyring keys = own_keys(list);
+    struct journey j = travel("ct/ge-hispeed/0001.dcm", &lean);
+    struct dicom_dataset *d = NULL;
+    struct ds_bytes altered = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    struct carrier_found *f = NULL;
+    struct carrier_restored r = {0};
+    assert_int_equal(dicom_dataset_read(&d, j.file.data, j.file.len, NULL, NULL), DS_OK);
+    assert_int_equal(dicom_dataset_set(d, DICOM_TAG_PATIENT_ID, "ANOTHER", NULL), DS_OK);
+    assert_int_equal(dicom_dataset_write_part10(d, "1.2.840.10008.1.2.1", &altered, NULL), DS_OK);
+    assert_int_equal(carrier_found_load(&f, altered.data, altered.len, &keys, NULL), DS_OK);
+    assert_int_equal(carrier_restore(f, NULL, &keys, &r, NULL), DS_EAUTH);
+    assert_int_equal(r.file.len, 0);
+    carrier_found_free(f);
+    dicom_dataset_free(d);
+    ds_bytes_free(&altered);
+    journey_finish(&j);
+}
+
+static void without_the_key_nothing_but_pixels_is_given(void **state)
+{
+    (void)state;
+    struct journey j = travel("ct/ge-hispeed/0001.dcm", &lean);
+    struct carrier_found *f = NULL;
+    struct carrier_restored r = {0};
+    assert_int_equal(carrier_found_load(&f, j.file.data, j.file.len, NULL, NULL), DS_OK);
+    assert_int_equal(carrier_restore(f, NULL, NULL, &r, NULL), DS_ENOKEY);
+    assert_int_equal(r.file.len, 0);
+    carrier_found_free(f);
+    journey_finish(&j);
+}
+
+static void a_key_region_travels_sealed_and_comes_back(void **state)
+{
+    (void)state;
+    struct carrier_plan_options how = lean;
+    how.region = (struct stego_rect){.x = 100, .y = 120, .width = 80, .height = 64};
+    struct journey j = travel("ct/philips-ingenuity/0020.dcm", &how);
+    struct carrier_found *f = NULL;
+    struct carrier_restored r = {0};
+    assert_int_equal(carrier_found_load(&f, j.file.data, j.file.len, NULL, NULL), DS_OK);
+    assert_int_equal(carrier_found_region(f)->width, 80);
+    assert_int_equal(carrier_restore_pixels(f, &r, NULL), DS_ENOKEY);
+    carrier_found_free(f);
+    expect_original(&j, &j.file, true);
+    journey_finish(&j);
+}
+
+static void what_cannot_carry_gets_a_sidecar_that_restores_it(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"us/us1-rgb-uncompressed.dcm",
+                                        "nonimage/sr-basic-text-deflated.dcm",
+                                        "other/SC_rgb_rle_16bit.dcm"};
+    for (size_t i = 0; i < DS_ARRAY_SIZE(names); i++) {
+        struct journey j = travel(names[i], &lean);
+        assert_int_equal(j.slot.placement, CARRIER_SIDECAR);
+        assert_true(j.slot.reason[0] != '\0');
+        assert_true(carrier_is_carrier(j.file.data, j.file.len));
+        expect_original(&j, &j.file, false);
+        journey_finish(&j);
+    }
+}
+
+static void a_plain_image_carries_nothing(void **state)
+{
+    (void)state;
+    struct ds_bytes b = read_data("ct/ge-hispeed/0001.dcm");
+    struct carrier_found *f = NULL;
+    assert_false(carrier_is_carrier(b.data, b.len));
+    assert_int_equal(carrier_found_load(&f, b.data, b.len, NULL, NULL), DS_ENOTHING);
+    ds_bytes_free(&b);
+}
+
+static void small_covers_share_the_capsule_without_key_blocks(void **state)
+{
+    (void)state;
+    struct carrier_plan *plan = NULL;
+    enum { count = 12 };
+    struct carrier_slot slots[count];
+    struct stego_capsule *capsule = NULL;
+    const struct carrier_plan_options how = {.unsuitable = CARRIER_PASS};
+    const struct stego_certificate *to = stego_identity_certificate(identity);
+    const struct stego_document document = {"report.txt", "text/plain", (const uint8_t *)report,
+                                            sizeof(report) - 1};
+    const struct stego_seal_request request = {.origin = "A",
+                                               .documents = &document,
+                                               .document_count = 1,
+                                               .recipients = &to,
+                                               .recipient_count = 1,
+                                               .redundancy_percent = 25};
+    assert_int_equal(carrier_plan_new(&plan, &how, NULL), DS_OK);
+    for (unsigned i = 1; i <= count; i++) {
+        char name[64];
+        (void)snprintf(name, sizeof(name), "mr/ge-mr750-fmri/%04u.dcm", i);
+        struct ds_bytes b = read_data(name);
+        struct carrier_original *o = NULL;
+        assert_int_equal(carrier_original_load(&o, b.data, b.len, NULL), DS_OK);
+        assert_int_equal(carrier_plan_add(plan, o, NULL), DS_OK);
+        carrier_original_free(o);
+        ds_bytes_free(&b);
+    }
+    assert_int_equal(carrier_plan_seal(plan, &request, slots, count, &capsule, NULL), DS_OK);
+    assert_int_equal(stego_capsule_shares_total(capsule), count);
+    for (unsigned i = 0; i < count; i++) {
+        assert_int_equal(slots[i].placement, CARRIER_IN_PIXELS);
+        assert_int_equal(slots[i].share_index, i);
+        assert_false(slots[i].with_key_block);
+    }
+    stego_capsule_free(capsule);
+    carrier_plan_free(plan);
+}
+
+static void reports_become_dicom_objects_that_say_whose_they_are(void **state)
+{
+    (void)state;
+    struct ds_bytes b = read_data("ct/ge-hispeed/0001.dcm");
+    struct dicom_dataset *reference = NULL;
+    struct stego_opened_document document = {
+        .name = "r.txt", .media_type = "text/plain; charset=utf-8", .data = DS_BYTES_INIT(1024)};
+    assert_int_equal(dicom_dataset_read(&reference, b.data, b.len, NULL, NULL), DS_OK);
+    assert_int_equal(ds_bytes_append(&document.data, "Befund: \xc3\xa4\n", 11, NULL), DS_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        struct ds_bytes out = DS_BYTES_INIT(1U << 20);
+        struct dicom_dataset *d = NULL;
+        char a[DICOM_UID_BYTES];
+        char z[DICOM_UID_BYTES];
+        assert_int_equal(carrier_report_to_dicom(&document, reference, &out, NULL), DS_OK);
+        assert_int_equal(dicom_dataset_read(&d, out.data, out.len, NULL, NULL), DS_OK);
+        assert_int_equal(dicom_dataset_get(d, DICOM_TAG_SOP_CLASS_UID, a, sizeof(a), NULL), DS_OK);
+        assert_true(carrier_is_report_class(a));
+        assert_int_equal(dicom_dataset_get(d, DICOM_TAG_STUDY_INSTANCE_UID, a, sizeof(a), NULL),
+                         DS_OK);
+        assert_int_equal(
+            dicom_dataset_get(reference, DICOM_TAG_STUDY_INSTANCE_UID, z, sizeof(z), NULL), DS_OK);
+        assert_string_equal(a, z);
+        dicom_dataset_free(d);
+        ds_bytes_free(&out);
+        (void)snprintf(document.media_type, sizeof(document.media_type), "application/pdf");
+    }
+    struct ds_bytes out = DS_BYTES_INIT(1U << 20);
+    (void)snprintf(document.media_type, sizeof(document.media_type), "text/plain");
+    document.data.data[0] = 0xff; /* no UTF-8 any more */
+    assert_int_equal(carrier_report_to_dicom(&document, reference, &out, NULL), DS_EUNSUPPORTED);
+    assert_int_equal(out.len, 0);
+    ds_bytes_free(&document.data);
+    dicom_dataset_free(reference);
+    ds_bytes_free(&b);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    char *key = mkdtemp(folder) == NULL ? NULL : ds_file_join(folder, "k.pem");
+    char *certificate = ds_file_join(folder, "c.pem");
+    const bool made =
+        key != NULL && certificate != NULL && dicom_init(NULL) == DS_OK &&
+        stego_key_new("ec", "test", NULL, 10, key, certificate, false, NULL) == DS_OK &&
+        stego_identity_load(&identity, key, certificate, NULL) == DS_OK;
+    free(key);
+    free(certificate);
+    return made ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    stego_identity_free(identity);
+    return ds_file_remove_tree(folder, NULL) == DS_OK ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ordinary_records_are_at_most_256_bytes_and_give_the_file_back_alone),
+        cmocka_unit_test(compressed_originals_come_back_in_pixel_and_dataset_hash),
+        cmocka_unit_test(making_twice_gives_the_same_bytes),
+        cmocka_unit_test(every_flipped_pixel_is_noticed),
+        cmocka_unit_test(replaced_attributes_are_taken_from_the_capsule),
+        cmocka_unit_test(replaced_attributes_without_envelopes_are_refused),
+        cmocka_unit_test(one_altered_attribute_that_we_never_touched_is_refused),
+        cmocka_unit_test(without_the_key_nothing_but_pixels_is_given),
+        cmocka_unit_test(a_key_region_travels_sealed_and_comes_back),
+        cmocka_unit_test(what_cannot_carry_gets_a_sidecar_that_restores_it),
+        cmocka_unit_test(a_plain_image_carries_nothing),
+        cmocka_unit_test(small_covers_share_the_capsule_without_key_blocks),
+        cmocka_unit_test(reports_become_dicom_objects_that_say_whose_they_are),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
