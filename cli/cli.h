@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cli - the command dicomstego: verbs over files. main.c holds the table of verbs; each verb is one
+ * file; what they share is declared here.
+ *
+ * Facts go to standard output, complaints and progress to standard error. Nothing is written to its
+ * final name before a verb has decided that it may be (struct cli_outputs).
+ */
+#ifndef DICOMSTEGO_CLI_CLI_H
+#define DICOMSTEGO_CLI_CLI_H
+
+#include "carrier/carrier.h"
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+enum cli_exit {
+    CLI_DONE = 0,
+    CLI_FAILED = 1,
+    CLI_USAGE = 2,
+    CLI_ALTERED = 3,
+    CLI_NO_KEY = 4,
+    CLI_NOTHING = 5,
+    CLI_CAPACITY = 6,
+};
+
+struct cli_verb {
+    const char *name;
+    const char *summary; /* one line */
+    const char *help;    /* the whole text of --help */
+    int (*run)(int argc, char **argv);
+};
+
+extern const struct cli_verb cli_protect, cli_recover, cli_inspect, cli_capacity, cli_verify,
+    cli_key, cli_config;
+
+int cli_exit_of(enum ds_status s);
+/* Of two exit codes the one that matters more. */
+int cli_worse(int a, int b);
+
+/* "dicomstego: subject: text" on standard error; returns the exit code for err->status. */
+int cli_complain(const char *subject, const struct ds_error *err);
+/* A usage error: says so, and where help is. */
+int cli_usage(const char *verb, const char *fmt, ...) DS_PRINTF(2, 3);
+
+/* A bar on standard error, when that is a terminal. total 0: ends it. */
+void cli_progress(const char *what, size_t done, size_t total);
+
+/* SIGINT, SIGTERM and SIGHUP ask to stop; loops over files look here. */
+void cli_catch_signals(void);
+bool cli_stopped(void);
+
+/* ---- inputs ---- */
+
+struct cli_input {
+    char *path;
+    char *relative; /* below OUT, when OUT is a folder */
+    bool from_folder;
+};
+
+struct cli_inputs {
+    struct cli_input *items;
+    size_t count, room;
+    bool is_many; /* OUT is a folder: more than one IN, or a folder among them */
+};
+
+/* Files as given, folders with all that is below them, sorted. */
+DS_CHECKED enum ds_status cli_inputs_gather(struct cli_inputs *out, char *const *names,
+                                            size_t count, struct ds_error *err);
+void cli_inputs_free(struct cli_inputs *in);
+
+DS_CHECKED bool cli_is_png(const struct ds_bytes *file);
+/* A file met in a folder that is neither DICOM nor PNG, nor called so: a README beside the images.
+ */
+DS_CHECKED bool cli_is_foreign(const struct cli_input *in, const struct ds_bytes *file);
+
+/* ---- outputs ---- */
+
+struct cli_output {
+    char *temporary, *path;
+};
+
+struct cli_outputs {
+    struct cli_output *items;
+    size_t count, room;
+    bool force;
+};
+
+/* The name of the output for an input; the caller frees it. DS_EEXIST when it is there and force is
+ * not set. */
+DS_CHECKED enum ds_status cli_output_name(const struct cli_outputs *outs,
+                                          const struct cli_inputs *ins, const struct cli_input *in,
+                                          const char *out, char **name, struct ds_error *err);
+/* Writes beside the final name under a temporary one. */
+DS_CHECKED enum ds_status cli_outputs_stage(struct cli_outputs *outs, const char *path,
+                                            const struct ds_bytes *data, struct ds_error *err);
+DS_CHECKED bool cli_outputs_has(const struct cli_outputs *outs, const char *path);
+/* Gives all of them their names. */
+DS_CHECKED enum ds_status cli_outputs_commit(struct cli_outputs *outs, struct ds_error *err);
+/* Removes what was not committed. */
+void cli_outputs_free(struct cli_outputs *outs);
+
+/* ---- keys ---- */
+
+/* What --key, --certificate, --password-file and --trust name. */
+struct cli_keys {
+    const char *key_path, *certificate_path, *password_path;
+    const char **trust_paths;
+    size_t trust_count;
+    /* loaded */
+    struct stego_identity *identity;
+    const struct stego_identity *list[1];
+    struct stego_trust *trust;
+    struct ds_bytes password; /* terminated */
+    struct stego_keyring ring;
+};
+
+DS_CHECKED enum ds_status cli_keys_load(struct cli_keys *k, struct ds_error *err);
+void cli_keys_free(struct cli_keys *k);
+/* The first line of a file, terminated. */
+DS_CHECKED enum ds_status cli_password_read(const char *path, struct ds_bytes *out,
+                                            struct ds_error *err);
+
+/* ---- PNG ---- */
+
+/* Greyscale of 8 or 16 bits. DS_EUNSUPPORTED for others. image->samples is owned. */
+DS_CHECKED enum ds_status cli_png_read(const struct ds_bytes *file, struct stego_image *image,
+                                       struct ds_error *err);
+DS_CHECKED enum ds_status cli_png_write(const struct stego_image *image, struct ds_bytes *out,
+                                        struct ds_error *err);
+/* The two hashes of a PNG's manifest: the samples, little endian; and "dicomstego png 1" with the
+ * geometry. docs/man/dicomstego.1 spells them out. */
+DS_CHECKED enum ds_status cli_png_hashes(const struct stego_image *image,
+                                         uint8_t pixel[DS_SHA256_BYTES],
+                                         uint8_t dataset[DS_SHA256_BYTES], struct ds_error *err);
+
+/* ---- a carrier of either kind ---- */
+
+struct cli_carried {
+    struct carrier_found *found; /* DICOM; NULL for a PNG */
+    struct stego_image image;    /* PNG, restored */
+    struct stego_part *part;     /* PNG */
+};
+
+DS_CHECKED enum ds_status cli_carried_load(struct cli_carried *out, const struct ds_bytes *file,
+                                           const struct stego_keyring *ring, struct ds_error *err);
+void cli_carried_free(struct cli_carried *c);
+const struct stego_part *cli_carried_part(const struct cli_carried *c);
+
+/* ---- JSON ---- */
+
+void cli_json_string(FILE *to, const char *text);
+
+#endif

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct inspection {
+    bool json, first;
+    const char *export_folder;
+    struct cli_inputs inputs;
+    struct cli_outputs outputs;
+    /* for --export: one capsule */
+    struct stego_collector *collector;
+    struct ds_bytes key_block;
+};
+
+static void inspection_finish(struct inspection *v)
+{
+    cli_inputs_free(&v->inputs);
+    cli_outputs_free(&v->outputs);
+    stego_collector_free(v->collector);
+    ds_bytes_free(&v->key_block);
+}
+
+/* ---- printing ---- */
+
+/* One fact in either form. */
+static void fact(const struct inspection *v, const char *name, const char *text)
+{
+    if (v->json) {
+        (void)printf(", \"%s\": ", name);
+        cli_json_string(stdout, text);
+    } else {
+        (void)printf("  %-16s %s\n", name, text);
+    }
+}
+
+static void fact_number(const struct inspection *v, const char *name, unsigned long long n)
+{
+    if (v->json) {
+        (void)printf(", \"%s\": %llu", name, n);
+    } else {
+        (void)printf("  %-16s %llu\n", name, n);
+    }
+}
+
+static void fact_hex(const struct inspection *v, const char *name, const uint8_t *data, size_t len)
+{
+    char hex[2 * DS_SHA256_BYTES + 1];
+    ds_hex(data, len, hex);
+    fact(v, name, hex);
+}
+
+static void begin(struct inspection *v, const char *path, bool carries)
+{
+    if (v->json) {
+        (void)fputs(v->first ? "[\n  {\"file\": " : ",\n  {\"file\": ", stdout);
+        cli_json_string(stdout, path);
+        (void)printf(", \"carries\": %s", carries ? "true" : "false");
+    } else {
+        (void)printf("%s\n", path);
+    }
+    v->first = false;
+}
+
+static void end(const struct inspection *v)
+{
+    if (v->json) {
+        (void)fputs("}", stdout);
+    }
+}
+
+static void print_origin(const struct inspection *v, const struct stego_part *part)
+{
+    static const char *const states[] = {"unsigned", "signed, not checked", "verified"};
+    static const uint8_t none[STEGO_KEY_ID_BYTES] = {0};
+    const struct stego_manifest *m = stego_part_manifest(part);
+    char when[DS_CLOCK_TEXT_BYTES];
+    ds_clock_format_utc(m->created_utc_us, when);
+    fact(v, "origin", m->origin);
+    fact(v, "created", when);
+    fact(v, "signature", states[stego_part_origin(part)]);
+    if (memcmp(m->signer_key_id, none, sizeof(none)) != 0) {
+        fact_hex(v, "signer_key", m->signer_key_id, sizeof(m->signer_key_id));
+    }
+}
+
+static void print_contents(const struct inspection *v, const struct stego_part *part)
+{
+    const struct stego_manifest *m = stego_part_manifest(part);
+    fact_hex(v, "capsule", m->capsule_id, sizeof(m->capsule_id));
+    fact(v, "sealed", m->is_sealed ? "yes" : "no");
+    if (m->share_index != STEGO_NO_SHARE) {
+        fact_number(v, "share", m->share_index);
+    }
+    fact_number(v, "shares_needed", m->shares_needed);
+    fact_number(v, "shares_total", m->shares_total);
+    fact(v, "key_block", m->has_key_block ? "yes" : "no");
+    fact_number(v, "manifest_bytes", m->manifest_bytes);
+    fact_number(v, "record_bytes", m->record_bytes);
+    fact_number(v, "key_block_bytes", m->key_block_bytes);
+    fact_number(v, "share_bytes", m->share_bytes);
+    fact_hex(v, "pixel_hash", m->pixel_hash, sizeof(m->pixel_hash));
+    fact_hex(v, "dataset_hash", m->dataset_hash, sizeof(m->dataset_hash));
+}
+
+static void print_region(const struct inspection *v, const struct cli_carried *c)
+{
+    const struct stego_rect *r = c->found != NULL ? carrier_found_region(c->found) : NULL;
+    if (r != NULL && r->width > 0) {
+        char text[64];
+        (void)snprintf(text, sizeof(text), "%u,%u,%u,%u", r->x, r->y, r->width, r->height);
+        fact(v, "key_region", text);
+    }
+}
+
+/* What the original could hold: of the pixels as they are restored, or of a plain image. */
+static void print_capacity(const struct inspection *v, const struct ds_bytes *file)
+{
+    struct stego_capacity capacity = {0};
+    enum ds_status s = DS_OK;
+    if (cli_is_png(file)) {
+        struct stego_image image = {0};
+        s = cli_png_read(file, &image, NULL);
+        s = s == DS_OK ? stego_capacity_of(&image, NULL, &capacity, NULL) : s;
+        stego_image_free(&image);
+    } else {
+        DS_AUTO(carrier_original_auto) struct carrier_original *o = NULL;
+        s = carrier_original_load(&o, file->data, file->len, NULL);
+        s = s == DS_OK ? carrier_original_suitable(o, NULL) : s;
+        s = s == DS_OK ? stego_capacity_of(carrier_original_image(o), NULL, &capacity, NULL) : s;
+    }
+    fact_number(v, "capacity_bytes", s == DS_OK ? capacity.all_passes_bytes : 0);
+}
+
+/* ---- export ---- */
+
+static enum ds_status collect(struct inspection *v, const struct stego_part *part,
+                              struct ds_error *err)
+{
+    if (v->export_folder == NULL) {
+        return DS_OK;
+    }
+    size_t len = 0;
+    const uint8_t *key_block = stego_part_key_block(part, &len);
+    enum ds_status s = DS_OK;
+    if (v->key_block.len == 0 && len > 0) {
+        s = ds_bytes_append(&v->key_block, key_block, len, err);
+    }
+    if (s == DS_OK && v->collector == NULL) {
+        s = stego_collector_new(&v->collector, err);
+    }
+    if (s != DS_OK || stego_part_manifest(part)->share_index == STEGO_NO_SHARE) {
+        return s;
+    }
+    s = stego_collector_add(v->collector, part, err);
+    return s == DS_EINVAL ? ds_fail(err, s, "belongs to another capsule: export one at a time") : s;
+}
+
+static enum ds_status stage(struct inspection *v, const char *name, const struct ds_bytes *data,
+                            struct ds_error *err)
+{
+    DS_AUTO(ds_string_free) char *path = ds_file_join(v->export_folder, name);
+    if (path == NULL) {
+        return ds_fail(err, DS_ENOMEM, "no memory for a file name");
+    }
+    return ds_file_exists(path) ? ds_fail(err, DS_EEXIST, "%.150s exists", path)
+                                : cli_outputs_stage(&v->outputs, path, data, err);
+}
+
+static int export_all(struct inspection *v)
+{
+    struct ds_error err = {0};
+    if (v->export_folder == NULL || v->collector == NULL) {
+        return CLI_DONE;
+    }
+    DS_AUTO(ds_bytes_free) struct ds_bytes sealed = DS_BYTES_INIT(STEGO_PAYLOAD_MAX_BYTES);
+    enum ds_status s = stego_collector_sealed(v->collector, &sealed, &err);
+    if (s == DS_OK) {
+        s = stage(v, "sealed.cms", &sealed, &err);
+    }
+    if (s == DS_OK && v->key_block.len > 0) {
+        s = stage(v, "key.cms", &v->key_block, &err);
+    }
+    if (s == DS_OK) {
+        s = cli_outputs_commit(&v->outputs, &err);
+    }
+    if (s == DS_OK) {
+        return CLI_DONE;
+    }
+    const int code = cli_complain("export", &err);
+    return s == DS_ECAPACITY ? CLI_FAILED : code;
+}
+
+/* ---- the verb ---- */
+
+static int inspect_one(struct inspection *v, const struct cli_input *in)
+{
+    struct ds_error err = {0};
+    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    DS_AUTO(cli_carried_free) struct cli_carried carried = {0};
+    enum ds_status s = ds_file_read(in->path, &file, &err);
+    if (s == DS_OK && cli_is_foreign(in, &file)) {
+        return CLI_DONE;
+    }
+    if (s == DS_OK) {
+        s = cli_carried_load(&carried, &file, NULL, &err);
+    }
+    if (s == DS_ENOTHING) {
+        begin(v, in->path, false);
+        print_capacity(v, &file);
+        end(v);
+        return cli_complain(in->path, &err);
+    }
+    if (s != DS_OK) {
+        return cli_complain(in->path, &err);
+    }
+    const struct stego_part *part = cli_carried_part(&carried);
+    begin(v, in->path, true);
+    fact(v, "placement",
+         carried.found != NULL && carrier_found_placement(carried.found) == CARRIER_SIDECAR
+             ? "sidecar"
+             : "pixels");
+    print_origin(v, part);
+    print_contents(v, part);
+    print_region(v, &carried);
+    print_capacity(v, &file);
+    end(v);
+    s = collect(v, part, &err);
+    return s == DS_OK ? CLI_DONE : cli_complain(in->path, &err);
+}
+
+static int parse(struct inspection *v, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"json", no_argument, NULL, 'j'},
+        {"export", required_argument, NULL, 'e'},
+        {NULL, 0, NULL, 0},
+    };
+    int c = 0;
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (c == 'j') {
+            v->json = true;
+        } else if (c == 'e') {
+            v->export_folder = optarg;
+        } else {
+            return cli_usage("inspect", "see the options");
+        }
+    }
+    return optind < argc ? CLI_DONE : cli_usage("inspect", "no input is given");
+}
+
+static int run(int argc, char **argv)
+{
+    struct ds_error err = {0};
+    DS_AUTO(inspection_finish)
+    struct inspection v = {.first = true, .key_block = DS_BYTES_INIT(STEGO_PAYLOAD_MAX_BYTES)};
+    int code = parse(&v, argc, argv);
+    if (code != CLI_DONE) {
+        return code;
+    }
+    if (cli_inputs_gather(&v.inputs, argv + optind, (size_t)(argc - optind), &err) != DS_OK) {
+        return cli_complain("", &err);
+    }
+    for (size_t i = 0; i < v.inputs.count && !cli_stopped(); i++) {
+        cli_progress("inspecting", i, v.inputs.count);
+        code = cli_worse(code, inspect_one(&v, &v.inputs.items[i]));
+    }
+    if (v.json) {
+        (void)fputs(v.first ? "[]\n" : "\n]\n", stdout);
+    }
+    return cli_stopped() ? CLI_FAILED : cli_worse(code, export_all(&v));
+}
+
+const struct cli_verb cli_inspect = {
+    .name = "inspect",
+    .summary = "what images carry and where it is from; needs no key",
+    .help =
+        "Usage: dicomstego inspect [--json] [--export FOLDER] IN...\n"
+        "Prints what each image carries: origin, capsule, shares, sizes and the original's\n"
+        "hashes; and its capacity. 'verify' checks signatures.\n\n"
+        "  --json           the facts as a JSON array\n"
+        "  --export FOLDER  writes the sealed documents as sealed.cms, and the sealed study key\n"
+        "                   as key.cms, for 'openssl cms -decrypt'; needs enough of the images\n\n"
+        "Exit code 5: one of them carries nothing.\n",
+    .run = run,
+};
