@@ -114,31 +114,44 @@ static enum ds_status measure_record(const struct carrier_plan *p, const struct 
 }
 
 /* One bit for each sample is the most that is asked of an image, even where the engine could hide
- * more: beyond it what is shown is no longer the image. */
+ * more: beyond it what is shown is no longer the image. Measuring several passes costs as much as
+ * ten carriers, so it is done only where a single pass is not roomy. */
+static enum ds_status measure_capacity(const struct carrier_plan *p,
+                                       const struct stego_image *image, size_t samples,
+                                       uint64_t *bytes, struct ds_error *err)
+{
+    struct stego_embed_options how = {.exclude = p->options.region, .max_passes = 1};
+    struct stego_capacity capacity = {0};
+    enum ds_status s = stego_capacity_of(image, &how, &capacity, err);
+    if (s == DS_OK && capacity.one_pass_bytes < samples / 16) {
+        how.max_passes = STEGO_PASSES_MAX;
+        s = stego_capacity_of(image, &how, &capacity, err);
+    }
+    const uint64_t most = capacity.all_passes_bytes > capacity.one_pass_bytes
+                              ? capacity.all_passes_bytes
+                              : capacity.one_pass_bytes;
+    *bytes = most < samples / 8 ? most : samples / 8;
+    return s;
+}
+
 static enum ds_status measure_image(const struct carrier_plan *p, const struct carrier_original *o,
                                     struct plan_item *item, struct ds_error *err)
 {
-    const struct stego_embed_options how = {.exclude = p->options.region};
-    struct stego_capacity capacity = {0};
     size_t samples = 0;
     enum ds_status s = carrier_original_suitable(o, err);
     if (s == DS_OK && !carrier_region_is_empty(&p->options.region)) {
         s = carrier_region_check(&o->image, &p->options.region, err);
     }
-    if (s == DS_OK) {
-        s = stego_capacity_of(&o->image, &how, &capacity, err);
-    }
     if (s == DS_OK && !stego_image_count(&o->image, &samples)) {
         s = ds_fail(err, DS_EFORMAT, "the image's geometry overflows");
+    }
+    if (s == DS_OK) {
+        s = measure_capacity(p, &o->image, samples, &item->capacity_bytes, err);
     }
     if (s == DS_OK) {
         s = measure_record(p, o, &item->record_bytes, err);
     }
     item->samples = samples;
-    const uint64_t most = capacity.all_passes_bytes > capacity.one_pass_bytes
-                              ? capacity.all_passes_bytes
-                              : capacity.one_pass_bytes;
-    item->capacity_bytes = most < samples / 8 ? most : samples / 8;
     return s;
 }
 

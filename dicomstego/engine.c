@@ -278,7 +278,9 @@ enum ds_status stego_capacity_of(const struct stego_image *image,
     if (s != DS_OK || scan.samples > MEASURE_PASSES_SAMPLES) {
         return s;
     }
-    for (unsigned passes = STEGO_PASSES_MAX; s == DS_OK && passes > 1; passes--) {
+    const unsigned wanted = options != NULL ? options->max_passes : 0;
+    const unsigned most = wanted == 0 ? STEGO_PASSES_MAX : wanted;
+    for (unsigned passes = most; s == DS_OK && passes > 1; passes--) {
         uint64_t all = 0;
         s = measure_passes(&a, &message, passes, &all, err);
         if (all > out->one_pass_bytes) {

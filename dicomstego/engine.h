@@ -51,7 +51,7 @@ DS_CHECKED bool stego_is_carrier(const struct stego_image *image);
 
 struct stego_capacity {
     uint64_t one_pass_bytes;   /* fits in a single pass */
-    uint64_t all_passes_bytes; /* fits in STEGO_PASSES_MAX passes, an estimate from below; above
+    uint64_t all_passes_bytes; /* fits in options->max_passes passes, an estimate from below; above
                                   2^18 samples several passes are not tried: that of one */
 };
 
