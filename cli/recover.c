@@ -23,6 +23,7 @@ struct recovery {
     size_t study_count;
     bool *is_carrier; /* for each input: found and verified */
     size_t restored, identical, pixels_restored, reports;
+    bool is_blocked; /* a report's file exists: nothing at all is written then */
 };
 
 static struct study *study_of(const struct recovery *r, const struct stego_manifest *m)
@@ -229,6 +230,7 @@ static int recover_reports(struct recovery *r, struct study *study)
     if (s == DS_OK) {
         return CLI_DONE;
     }
+    r->is_blocked = r->is_blocked || s == DS_EEXIST;
     const int code = cli_complain("report", &err);
     return s == DS_ECAPACITY ? CLI_FAILED : code; /* too few images, not too small ones */
 }
@@ -329,6 +331,10 @@ static int finish(struct recovery *r, int code)
     if (cli_stopped()) {
         (void)fputs("dicomstego: stopped, nothing written\n", stderr);
         return CLI_FAILED;
+    }
+    if (r->is_blocked) {
+        (void)fputs("dicomstego: nothing written\n", stderr);
+        return code;
     }
     if (cli_outputs_commit(&r->outputs, &err) != DS_OK) {
         return cli_worse(code, cli_complain("", &err));

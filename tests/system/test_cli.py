@@ -239,6 +239,13 @@ def test_an_output_that_exists_stays_as_it_is_without_force(carrier, keys, tmp_p
     assert out.read_bytes() == (CT / "0001.dcm").read_bytes()
 
 
+def test_a_report_that_exists_stops_the_whole_run(carrier, keys, tmp_path):
+    (tmp_path / "report.txt").write_text("mine")
+    done = run("recover", "-o", tmp_path / "b.dcm", *sealed_for(keys, "alice"), carrier, expect=1)
+    assert "report.txt exists" in done.stderr and "nothing written" in done.stderr
+    assert os.listdir(tmp_path) == ["report.txt"] and (tmp_path / "report.txt").read_text() == "mine"
+
+
 def test_usage_errors_are_exit_2_and_say_what_to_do(report, tmp_path):
     done = run("protect", "-o", tmp_path / "o", "--report", report, CT / "0001.dcm", expect=2)
     assert "--to" in done.stderr
