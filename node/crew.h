@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * crew - the workers that serve the peers of one set of settings; private to deliverer.c and
+ * worker.c.
+ */
+#ifndef DICOMSTEGO_NODE_CREW_H
+#define DICOMSTEGO_NODE_CREW_H
+
+#include "node/protector.h"
+#include "node/services.h"
+#include "node/thread.h"
+#include "scu/scu.h"
+
+/* What the workers of one peer know of it together. */
+struct peer_state {
+    atomic_uint failures;            /* unreachable so often in a row */
+    _Atomic int64_t paused_until_ms; /* monotonic */
+};
+
+struct worker {
+    struct services *services;
+    struct settings *settings; /* held */
+    const struct config_peer *peer;
+    struct peer_state *state;
+    atomic_bool *stop;
+    struct thread thread;
+    bool started;
+    struct scu_link *link;
+    struct capsule_cache cache;
+    int64_t last_sent_ms; /* monotonic */
+};
+
+/* Until *stop or the node's stop. Gives back what it has not sent. */
+void worker_run(void *worker);
+
+#endif

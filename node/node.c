@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/node.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "node/completer.h"
+#include "node/database.h"
+#include "node/deliverer.h"
+#include "node/dropfolder.h"
+#include "node/indexer.h"
+#include "node/intake.h"
+#include "node/thread.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Ten seconds in all: what peers get to finish, what our own threads get, and the rest for the
+ * database's shutdown. */
+#define DRAIN_PEERS_MS   3000
+#define DRAIN_THREADS_MS 6000
+#define QUEUE_ENTRIES    65536U
+#define WAKE_EVERY_MS    1000U
+
+struct node {
+    struct services services;
+    char *config_path;
+    struct indexer *indexer;
+    struct intake *intake;
+    struct database *database;
+    struct completer *completer;
+    struct dropfolder *dropfolder;
+    struct deliverer *deliverer;
+    struct thread waker;
+    bool waker_started;
+};
+
+/* Rings the bell when another node, or we, have planned deliveries. */
+static void wake(void *context)
+{
+    struct services *s = context;
+    while (!services_stopping(s)) {
+        struct db *db = services_db(s);
+        bool woken = false;
+        if (db == NULL || db_wait(db, WAKE_EVERY_MS, &woken, NULL) != DS_OK) {
+            services_sleep(s, WAKE_EVERY_MS);
+        } else if (woken) {
+            bell_ring(&s->bell);
+        }
+    }
+}
+
+/* ---- start ---- */
+
+/* state_dir holds nothing itself but folders of 0700. Started by root, the database's unprivileged
+ * user must be able to pass through it. */
+static enum ds_status make_state_dir(const struct config *c, struct ds_error *err)
+{
+    const mode_t mode = geteuid() == 0 && c->database_url == NULL ? 0711 : 0700;
+    return ds_file_make_folders(c->state_dir, mode, err);
+}
+
+static enum ds_status open_spool(struct node *n, const struct config *c, struct ds_error *err)
+{
+    DS_AUTO(ds_string_free) char *folder = ds_file_join(c->state_dir, "spool");
+    if (folder == NULL) {
+        return ds_fail(err, DS_ENOMEM, "out of memory");
+    }
+    const struct spool_options options = {.folder = folder, .min_free_bytes = c->min_free_bytes};
+    return spool_open(&n->services.spool, &options, err);
+}
+
+static enum ds_status open_state(struct node *n, struct ds_error *err)
+{
+    DS_AUTO(settings_auto) struct settings *settings = services_settings(&n->services);
+    const struct config *c = settings_config(settings);
+    ds_log_set_level(c->log_level);
+    enum ds_status s = make_state_dir(c, err);
+    if (s == DS_OK) {
+        s = archive_open(&n->services.archive, c->state_dir, err);
+    }
+    if (s == DS_OK) {
+        s = arrivals_new(&n->services.arrivals, QUEUE_ENTRIES, err);
+    }
+    return s == DS_OK ? open_spool(n, c, err) : s;
+}
+
+/* For whoever started us with port 0 or wants to know without reading the log. */
+static enum ds_status write_ports(const struct node *n, struct ds_error *err)
+{
+    char text[64];
+    const int len = snprintf(text, sizeof(text), "{\"dicom\":%u,\"tls\":%u}\n",
+                             intake_port(n->intake), intake_tls_port(n->intake));
+    DS_AUTO(ds_string_free) char *path = ds_file_join(n->services.archive.state_dir, "ports.json");
+    if (path == NULL || len < 0) {
+        return ds_fail(err, DS_ENOMEM, "out of memory");
+    }
+    return ds_file_write(path, text, (size_t)len, DS_FILE_REPLACE, 0600, err);
+}
+
+static enum ds_status start_threads(struct node *n, struct ds_error *err)
+{
+    struct services *services = &n->services;
+    enum ds_status s = indexer_start(&n->indexer, services, err);
+    if (s == DS_OK) {
+        s = intake_start(&n->intake, services, n->indexer, err);
+    }
+    if (s == DS_OK) {
+        s = write_ports(n, err);
+    }
+    if (s == DS_OK) {
+        s = database_start(&n->database, services, err);
+    }
+    if (s == DS_OK) {
+        s = completer_start(&n->completer, services, err);
+    }
+    if (s == DS_OK) {
+        s = dropfolder_start(&n->dropfolder, services, err);
+    }
+    if (s == DS_OK) {
+        s = deliverer_start(&n->deliverer, services, err);
+    }
+    if (s == DS_OK) {
+        s = thread_start(&n->waker, wake, services, err);
+        n->waker_started = s == DS_OK;
+    }
+    return s;
+}
+
+static enum ds_status start(struct node *n, const char *config_path, struct ds_error *err)
+{
+    struct settings *settings = NULL;
+    enum ds_status s = settings_load(&settings, config_path, err);
+    if (s != DS_OK) {
+        return s;
+    }
+    services_set_settings(&n->services, settings);
+    n->config_path = strdup(config_path);
+    if (n->config_path == NULL) {
+        return ds_fail(err, DS_ENOMEM, "out of memory");
+    }
+    s = dicom_init(err);
+    if (s == DS_OK) {
+        s = open_state(n, err);
+    }
+    return s == DS_OK ? start_threads(n, err) : s;
+}
+
+enum ds_status node_start(struct node **out, const char *config_path, struct ds_error *err)
+{
+    *out = NULL;
+    struct node *n = calloc(1, sizeof(*n));
+    if (n == NULL) {
+        return ds_fail(err, DS_ENOMEM, "out of memory");
+    }
+    services_init(&n->services);
+    const enum ds_status s = start(n, config_path, err);
+    if (s != DS_OK) {
+        const bool clean = node_stop(n);
+        (void)clean; /* the process ends next either way */
+        return s;
+    }
+    ds_log(DS_LOG_INFO, "node", "ready dicom=%u tls=%u", intake_port(n->intake),
+           intake_tls_port(n->intake));
+    *out = n;
+    return DS_OK;
+}
+
+/* ---- reload ---- */
+
+static bool differ(const char *a, const char *b)
+{
+    return (a == NULL) != (b == NULL) || (a != NULL && b != NULL && strcmp(a, b) != 0);
+}
+
+/* What the listeners and the state folder were opened with stays until a restart. */
+static void say_what_needs_restart(const struct config *before, const struct config *after)
+{
+    const struct {
+        bool changed;
+        const char *key;
+    } fixed[] = {
+        {before->dicom_port != after->dicom_port, "node.dicom.port"},
+        {before->tls_port != after->tls_port, "node.dicom.tls_port"},
+        {differ(before->address, after->address), "node.dicom.address"},
+        {before->max_associations != after->max_associations, "node.dicom.max_associations"},
+        {differ(before->ae_title, after->ae_title), "node.ae_title (for who calls us)"},
+        {differ(before->state_dir, after->state_dir), "node.state_dir"},
+        {differ(before->database_url, after->database_url), "database.url"},
+        {before->min_free_bytes != after->min_free_bytes, "node.min_free"},
+    };
+    for (size_t i = 0; i < DS_ARRAY_SIZE(fixed); i++) {
+        if (fixed[i].changed) {
+            ds_log(DS_LOG_WARNING, "node", "%s changes with the next restart", fixed[i].key);
+        }
+    }
+    if (after->tls_port != 0) {
+        ds_log(DS_LOG_INFO, "node",
+               "the TLS listener trusts the certificates that it started with until a restart");
+    }
+}
+
+enum ds_status node_reload(struct node *n, struct ds_error *err)
+{
+    struct settings *fresh = NULL;
+    const enum ds_status s = settings_load(&fresh, n->config_path, err);
+    if (s != DS_OK) {
+        return s;
+    }
+    DS_AUTO(settings_auto) struct settings *before = services_settings(&n->services);
+    say_what_needs_restart(settings_config(before), settings_config(fresh));
+    ds_log_set_level(settings_config(fresh)->log_level);
+    services_set_settings(&n->services, fresh);
+    return deliverer_reload(n->deliverer, err);
+}
+
+/* ---- stop ---- */
+
+static bool stop_threads(struct node *n, int64_t until_ms)
+{
+    bool clean = indexer_stop(n->indexer, until_ms);
+    clean = completer_stop(n->completer, until_ms) && clean;
+    clean = dropfolder_stop(n->dropfolder, until_ms) && clean;
+    clean = deliverer_stop(n->deliverer, until_ms) && clean;
+    if (n->waker_started) {
+        clean = thread_join(&n->waker, until_ms) && clean;
+    }
+    return clean;
+}
+
+bool node_stop(struct node *n)
+{
+    const int64_t begun = ds_clock_monotonic_ms();
+    /* Workers and planning end while peers finish what they are sending. */
+    services_stop(&n->services);
+    intake_stop(n->intake, DRAIN_PEERS_MS);
+    if (!stop_threads(n, begun + DRAIN_THREADS_MS)) {
+        if (n->database != NULL) {
+            database_abandon(n->database);
+        }
+        return false;
+    }
+    database_stop(n->database);
+    services_finish(&n->services);
+    free(n->config_path);
+    free(n);
+    return true;
+}

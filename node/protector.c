@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/protector.h"
+
+#include "base/file.h"
+#include "dicom/envelope.h"
+
+#include <string.h>
+
+#define SAVED_CAPSULE_MAX_BYTES (256U * 1024U * 1024U)
+
+static enum ds_status check_file(const struct db_instance *instance, const uint8_t *hash,
+                                 struct ds_error *err)
+{
+    if (memcmp(hash, instance->file_hash, DS_SHA256_BYTES) != 0) {
+        return ds_fail(err, DS_EAUTH, "the file in the archive is not the one that was indexed");
+    }
+    return DS_OK;
+}
+
+enum ds_status protector_read_file(const struct db_instance *instance, struct ds_bytes *out,
+                                   struct ds_error *err)
+{
+    enum ds_status s = ds_file_read(instance->path, out, err);
+    uint8_t hash[DS_SHA256_BYTES];
+    if (s == DS_OK) {
+        s = dicom_file_hash(out->data, out->len, hash, err);
+    }
+    return s == DS_OK ? check_file(instance, hash, err) : s;
+}
+
+enum ds_status protector_load_original(const struct db_instance *instance,
+                                       struct carrier_original **out, struct ds_error *err)
+{
+    *out = NULL;
+    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    DS_AUTO(carrier_original_auto) struct carrier_original *original = NULL;
+    enum ds_status s = ds_file_read(instance->path, &file, err);
+    if (s == DS_OK) {
+        s = carrier_original_load(&original, file.data, file.len, err);
+    }
+    if (s == DS_OK) {
+        s = check_file(instance, carrier_original_hashes(original)->file, err);
+    }
+    if (s == DS_OK) {
+        *out = original;
+        original = NULL;
+    }
+    return s;
+}
+
+void capsule_cache_free(struct capsule_cache *c)
+{
+    stego_capsule_free(c->capsule);
+    c->capsule = NULL;
+    c->row = 0;
+}
+
+static enum ds_status load_capsule(struct capsule_cache *c, struct db *db,
+                                   const struct settings *settings, int64_t row,
+                                   struct ds_error *err)
+{
+    if (c->capsule != NULL && c->row == row) {
+        return DS_OK;
+    }
+    capsule_cache_free(c);
+    const struct stego_identity *own = settings_identity(settings);
+    if (own == NULL) {
+        return ds_fail(err, DS_ENOKEY, "the node's key that sealed the capsule is not configured");
+    }
+    DS_AUTO(ds_bytes_free) struct ds_bytes saved = DS_BYTES_INIT(SAVED_CAPSULE_MAX_BYTES);
+    enum ds_status s = db_capsule_saved(db, row, &saved, err);
+    if (s == DS_OK) {
+        s = stego_capsule_load(&c->capsule, saved.data, saved.len, own, own, err);
+    }
+    if (s == DS_OK) {
+        c->row = row;
+    }
+    return s;
+}
+
+static const struct config_rule *rule_named(const struct config *c, const char *name)
+{
+    for (size_t i = 0; i < c->rule_count; i++) {
+        if (strcmp(c->rules[i].name, name) == 0) {
+            return &c->rules[i];
+        }
+    }
+    return NULL;
+}
+
+enum ds_status protector_make(struct capsule_cache *cache, struct db *db,
+                              const struct settings *settings, const struct db_delivery *delivery,
+                              const char *transfer_syntax, struct carrier_made *out,
+                              struct ds_error *err)
+{
+    memset(out, 0, sizeof(*out));
+    enum ds_status s = load_capsule(cache, db, settings, delivery->capsule_row, err);
+    DS_AUTO(carrier_original_auto) struct carrier_original *original = NULL;
+    if (s == DS_OK) {
+        s = protector_load_original(&delivery->instance, &original, err);
+    }
+    if (s != DS_OK) {
+        return s;
+    }
+    const struct config *c = settings_config(settings);
+    const struct config_rule *rule = rule_named(c, delivery->rule);
+    const struct carrier_slot slot = {
+        .placement = delivery->action == DB_SEND_SIDECAR ? CARRIER_SIDECAR : CARRIER_IN_PIXELS,
+        .share_index = delivery->share_index < 0 ? STEGO_NO_SHARE : (uint32_t)delivery->share_index,
+        .with_key_block = delivery->with_key_block,
+        .with_certificate = delivery->with_certificate,
+    };
+    const struct carrier_make_options options = {
+        .retain_uids = rule != NULL && rule->has_protect && rule->protect.retain_uids,
+        .station = c->ae_title,
+        .transfer_syntax = transfer_syntax,
+    };
+    return carrier_make(cache->capsule, original, &slot, &options, out, err);
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/recoverer.h"
+
+#include "base/log.h"
+#include "node/protector.h"
+#include "node/recovery.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* How long a carrier that cannot be restored alone waits for the others. */
+#define SHARES_WAIT_US (24LL * 3600 * 1000000)
+
+static void recovery_free(struct recovery *r)
+{
+    for (size_t i = 0; i < r->group_count; i++) {
+        stego_collector_free(r->groups[i].collector);
+    }
+    free(r->groups);
+    free(r->again);
+    ds_bytes_free(&r->reference);
+}
+
+/* The group of a capsule, made when it is new. */
+static enum ds_status group_of(struct recovery *r, const uint8_t *capsule_id,
+                               struct capsule_group **out, struct ds_error *err)
+{
+    *out = NULL;
+    for (size_t i = 0; i < r->group_count; i++) {
+        if (memcmp(r->groups[i].id, capsule_id, STEGO_CAPSULE_ID_BYTES) == 0) {
+            *out = &r->groups[i];
+            return DS_OK;
+        }
+    }
+    /* At most one group for each carrier, and that many there is room for. */
+    if (r->group_count == r->group_room) {
+        return ds_fail(err, DS_EINVAL, "more capsules than carriers");
+    }
+    struct capsule_group *group = &r->groups[r->group_count];
+    memcpy(group->id, capsule_id, STEGO_CAPSULE_ID_BYTES);
+    const enum ds_status s = stego_collector_new(&group->collector, err);
+    if (s == DS_OK) {
+        r->group_count++;
+        *out = group;
+    }
+    return s;
+}
+
+static bool has_all_shares(const struct capsule_group *group)
+{
+    uint32_t have = 0;
+    uint32_t need = 0;
+    stego_collector_progress(group->collector, &have, &need);
+    return have >= need;
+}
+
+static bool is_transient(enum ds_status s)
+{
+    return s == DS_EIO || s == DS_ENOMEM || s == DS_ENOTFOUND || s == DS_EINVAL;
+}
+
+/* Takes a carrier out of the flow. The others go on. */
+static enum ds_status refuse(struct recovery *r, const struct db_instance *carrier,
+                             enum ds_status why, const char *reason, struct ds_error *err)
+{
+    ds_log(DS_LOG_WARNING, "node", "study=%lld instance=%lld status=%s carrier refused: %s",
+           (long long)carrier->study_id, (long long)carrier->id, ds_status_name(why), reason);
+    r->refused_count++;
+    char text[DS_ERROR_TEXT_BYTES]; /* reason may lie in *err */
+    memcpy(text, reason, strnlen(reason, sizeof(text) - 1) + 1);
+    text[sizeof(text) - 1] = '\0';
+    const struct db_event event = {.kind = "refused",
+                                   .instance_id = carrier->id,
+                                   .study_id = carrier->study_id,
+                                   .actor = "node",
+                                   .has_before = true};
+    struct db_event filled = event;
+    memcpy(filled.before, carrier->file_hash, DS_SHA256_BYTES);
+    const enum ds_status s = db_event_add(r->due->db, &filled, 1, err);
+    return s == DS_OK ? db_instance_quarantine(r->due->db, carrier->id, text, err) : s;
+}
+
+static enum ds_status open_carrier(struct recovery *r, const struct db_instance *carrier,
+                                   struct carrier_found **found, struct ds_error *err)
+{
+    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    const enum ds_status s = protector_read_file(carrier, &file, err);
+    return s == DS_OK ? carrier_found_load(found, file.data, file.len, &r->keyring, err) : s;
+}
+
+/* A carrier whose key or attributes travel in the shares stays pending while shares may still come:
+ * a slow sender must not lose its first half to the quarantine. */
+static bool waits_for_shares(const struct recovery *r, const struct carrier_found *found,
+                             const struct capsule_group *group, enum ds_status answer)
+{
+    const struct stego_manifest *m = stego_part_manifest(carrier_found_part(found));
+    const bool would_help =
+        answer == DS_EAUTH || answer == DS_ECAPACITY || (answer == DS_ENOKEY && !m->has_key_block);
+    return would_help && !has_all_shares(group) && r->due->study->age_us < SHARES_WAIT_US;
+}
+
+/* What carrier_restore answered, in this pass. */
+static enum ds_status judge(struct recovery *r, size_t position, const struct carrier_found *found,
+                            const struct capsule_group *group, enum ds_status answer,
+                            const struct carrier_restored *restored, bool last,
+                            struct ds_error *err)
+{
+    const struct db_instance *carrier = &r->due->instances[position];
+    const bool could_be_better = !last && !has_all_shares(group);
+    if (answer == DS_OK && (restored->file_proven || !could_be_better)) {
+        return recovered_keep_instance(r, carrier, found, restored, err);
+    }
+    if (answer != DS_OK && is_transient(answer)) {
+        return answer;
+    }
+    if (could_be_better) {
+        r->again[r->again_count++] = position;
+        return DS_OK;
+    }
+    if (waits_for_shares(r, found, group, answer)) {
+        r->draft->waiting++;
+        return DS_OK;
+    }
+    return refuse(r, carrier, answer, err == NULL ? "" : err->text, err);
+}
+
+static enum ds_status restore(struct recovery *r, size_t position,
+                              const struct carrier_found *found, bool last, struct ds_error *err)
+{
+    struct capsule_group *group = NULL;
+    const struct stego_part *part = carrier_found_part(found);
+    enum ds_status s = group_of(r, stego_part_manifest(part)->capsule_id, &group, err);
+    if (s == DS_OK) {
+        s = stego_collector_add(group->collector, part, err);
+    }
+    if (s != DS_OK) {
+        return s;
+    }
+    struct carrier_restored restored = {0};
+    s = carrier_restore(found, group->collector, &r->keyring, &restored, err);
+    s = judge(r, position, found, group, s, &restored, last, err);
+    carrier_restored_free(&restored);
+    return s;
+}
+
+/* A plain image with a mark by chance, or one that the sender let pass: forwarded as it is. */
+static enum ds_status forward_plain(struct recovery *r, const struct db_instance *instance,
+                                    struct ds_error *err)
+{
+    if (draft_has_instance(r->draft, instance->id)) {
+        return DS_OK; /* its carrier brought it again before its own turn came */
+    }
+    const enum ds_status s = draft_add_instance(r->draft, instance->id, err);
+    return s == DS_OK ? planner_send_as_is(r->due, instance->id, "", r->draft, err) : s;
+}
+
+static enum ds_status recover_carrier(struct recovery *r, size_t position, bool last,
+                                      struct ds_error *err)
+{
+    const struct db_instance *carrier = &r->due->instances[position];
+    DS_AUTO(carrier_found_auto) struct carrier_found *found = NULL;
+    const enum ds_status s = open_carrier(r, carrier, &found, err);
+    if (s == DS_OK) {
+        return restore(r, position, found, last, err);
+    }
+    if (s == DS_ENOTHING) {
+        return forward_plain(r, carrier, err);
+    }
+    return is_transient(s) ? s : refuse(r, carrier, s, err->text, err);
+}
+
+static enum ds_status first_pass(struct recovery *r, struct ds_error *err)
+{
+    enum ds_status s = DS_OK;
+    for (size_t i = 0; s == DS_OK && i < r->due->count; i++) {
+        const struct db_instance *instance = &r->due->instances[i];
+        switch (instance->kind) {
+        case DB_CARRIER:
+            s = recover_carrier(r, i, false, err);
+            break;
+        case DB_ORIGINAL:
+            s = forward_plain(r, instance, err);
+            break;
+        case DB_REPORT:
+        case DB_RESTORED:
+            /* Of an attempt that a crash cut short: the carriers bring them again. A report object
+             * that came by itself is forwarded. */
+            s = forward_plain(r, instance, err);
+            break;
+        }
+    }
+    return s;
+}
+
+static enum ds_status second_pass(struct recovery *r, struct ds_error *err)
+{
+    enum ds_status s = DS_OK;
+    for (size_t i = 0; s == DS_OK && i < r->again_count; i++) {
+        s = recover_carrier(r, r->again[i], true, err);
+    }
+    return s;
+}
+
+/* A late carrier may need the shares that came in earlier generations. */
+static enum ds_status gather_earlier(struct recovery *r, struct ds_error *err)
+{
+    bool wanted = false;
+    for (size_t i = 0; i < r->group_count; i++) {
+        wanted = wanted || !has_all_shares(&r->groups[i]);
+    }
+    if (!wanted) {
+        return DS_OK;
+    }
+    struct db_instance *earlier = NULL;
+    size_t count = 0;
+    enum ds_status s =
+        db_study_planned_carriers(r->due->db, r->due->study->study_id, &earlier, &count, err);
+    for (size_t i = 0; s == DS_OK && i < count; i++) {
+        DS_AUTO(carrier_found_auto) struct carrier_found *found = NULL;
+        if (open_carrier(r, &earlier[i], &found, NULL) != DS_OK) {
+            continue; /* it was judged in its own generation */
+        }
+        const struct stego_part *part = carrier_found_part(found);
+        for (size_t g = 0; s == DS_OK && g < r->group_count; g++) {
+            if (memcmp(r->groups[g].id, stego_part_manifest(part)->capsule_id,
+                       STEGO_CAPSULE_ID_BYTES) == 0) {
+                s = stego_collector_add(r->groups[g].collector, part, err);
+            }
+        }
+    }
+    free(earlier);
+    return s;
+}
+
+static enum ds_status say_incomplete(struct recovery *r, const struct capsule_group *group,
+                                     struct ds_error *err)
+{
+    uint32_t have = 0;
+    uint32_t need = 0;
+    stego_collector_progress(group->collector, &have, &need);
+    ds_log(DS_LOG_WARNING, "node",
+           "study=%lld the report is incomplete: %u of %u shares came; the images are delivered",
+           (long long)r->due->study->study_id, have, need);
+    const struct db_event event = {.kind = "report-incomplete",
+                                   .study_id = r->due->study->study_id,
+                                   .actor = "node",
+                                   .detail = "{\"cause\": \"too few shares\"}"};
+    return db_event_add(r->due->db, &event, 1, err);
+}
+
+static enum ds_status keep_reports(struct recovery *r, struct ds_error *err)
+{
+    enum ds_status s = DS_OK;
+    for (size_t i = 0; s == DS_OK && i < r->group_count; i++) {
+        s = has_all_shares(&r->groups[i]) ? recovered_keep_reports(r, &r->groups[i], err)
+                                          : say_incomplete(r, &r->groups[i], err);
+    }
+    return s;
+}
+
+static enum ds_status recover_all(struct recovery *r, struct ds_error *err)
+{
+    r->groups = calloc(r->due->count + 1, sizeof(*r->groups));
+    r->again = calloc(r->due->count + 1, sizeof(*r->again));
+    if (r->groups == NULL || r->again == NULL) {
+        return ds_fail(err, DS_ENOMEM, "out of memory");
+    }
+    r->group_room = r->due->count;
+    enum ds_status s = first_pass(r, err);
+    if (s == DS_OK) {
+        s = gather_earlier(r, err);
+    }
+    if (s == DS_OK) {
+        s = second_pass(r, err);
+    }
+    return s == DS_OK ? keep_reports(r, err) : s;
+}
+
+enum ds_status recoverer_plan(const struct due_study *due, struct draft *draft,
+                              struct ds_error *err)
+{
+    struct recovery r = {.due = due,
+                         .draft = draft,
+                         .identity = settings_identity(due->settings),
+                         .reference = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES)};
+    /* Always with a trust: without one, what nobody vouches for would pass. */
+    r.keyring = (struct stego_keyring){.identities = &r.identity,
+                                       .identity_count = r.identity == NULL ? 0 : 1,
+                                       .trust = settings_trust(due->settings)};
+    const enum ds_status s = recover_all(&r, err);
+    if (s == DS_OK) {
+        ds_log(DS_LOG_INFO, "node", "study=%lld recovered %zu of %u instances, refused %zu",
+               (long long)due->study->study_id, r.restored_count, due->study->pending,
+               r.refused_count);
+    }
+    recovery_free(&r);
+    return s;
+}

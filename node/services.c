@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/services.h"
+
+#include "base/clock.h"
+
+#include <string.h>
+
+void services_init(struct services *s)
+{
+    memset(s, 0, sizeof(*s));
+    bell_init(&s->bell);
+    (void)pthread_mutex_init(&s->lock, NULL);
+    atomic_init(&s->stopping, false);
+    atomic_init(&s->db, NULL);
+}
+
+void services_finish(struct services *s)
+{
+    settings_release(s->settings);
+    arrivals_free(s->arrivals);
+    spool_close(s->spool);
+    (void)pthread_mutex_destroy(&s->lock);
+    bell_finish(&s->bell);
+}
+
+struct settings *services_settings(struct services *s)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    struct settings *held = settings_hold(s->settings);
+    (void)pthread_mutex_unlock(&s->lock);
+    return held;
+}
+
+void services_set_settings(struct services *s, struct settings *settings)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    struct settings *old = s->settings;
+    s->settings = settings;
+    (void)pthread_mutex_unlock(&s->lock);
+    settings_release(old);
+    bell_ring(&s->bell);
+}
+
+struct db *services_db(struct services *s)
+{
+    return atomic_load(&s->db);
+}
+
+bool services_stopping(struct services *s)
+{
+    return atomic_load(&s->stopping);
+}
+
+void services_stop(struct services *s)
+{
+    atomic_store(&s->stopping, true);
+    bell_ring(&s->bell);
+}
+
+void services_sleep(struct services *s, int64_t ms)
+{
+    const int64_t until = ds_clock_monotonic_ms() + ms;
+    for (;;) {
+        const uint64_t seen = bell_count(&s->bell);
+        const int64_t left = until - ds_clock_monotonic_ms();
+        if (services_stopping(s) || left <= 0) {
+            return;
+        }
+        bell_wait(&s->bell, seen, left);
+    }
+}

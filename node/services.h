@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * services - what every thread of the node stands on: settings, database, archive, spool, the bell.
+ *
+ * Made before the first thread and taken down after the last. The database may be away at any time:
+ * whoever gets NULL waits and asks again.
+ */
+#ifndef DICOMSTEGO_NODE_SERVICES_H
+#define DICOMSTEGO_NODE_SERVICES_H
+
+#include "db/db.h"
+#include "node/archive.h"
+#include "node/arrivals.h"
+#include "node/bell.h"
+#include "node/settings.h"
+#include "scp/spool.h"
+
+#include <stdatomic.h>
+
+struct services {
+    struct bell
+        bell; /* rung for new deliveries, new settings, a database that came back, the stop */
+    struct archive archive;
+    struct spool *spool;
+    struct arrivals *arrivals; /* from the listeners to the indexer */
+    atomic_bool stopping;
+    _Atomic(struct db *) db;
+    pthread_mutex_t lock;
+    struct settings *settings; /* under lock */
+};
+
+void services_init(struct services *s);
+void services_finish(struct services *s); /* releases the settings; closes spool and queue */
+
+/* Held: settings_release when done. */
+struct settings *services_settings(struct services *s);
+/* Puts settings in force; takes the caller's hold. */
+void services_set_settings(struct services *s, struct settings *settings);
+
+struct db *services_db(struct services *s); /* NULL: away or not open yet */
+bool services_stopping(struct services *s);
+void services_stop(struct services *s);
+/* Sleeps, less when the node stops. */
+void services_sleep(struct services *s, int64_t ms);
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/arrivals.h"
+
+#include "base/clock.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define PRODUCERS 4
+#define EACH      500
+
+static void arrivals_come_out_in_their_order(void **state)
+{
+    (void)state;
+    struct arrivals *a = NULL;
+    struct arrival out[3];
+    assert_int_equal(arrivals_new(&a, 8, NULL), DS_OK);
+    arrivals_add(a, "1");
+    arrivals_add(a, "2");
+    arrivals_add(a, "3");
+    assert_int_equal(arrivals_take(a, 0, out, 2, 0, 0), 2);
+    assert_string_equal(out[0].id, "1");
+    assert_string_equal(out[1].id, "2");
+    assert_int_equal(arrivals_take(a, 0, out, 3, 0, 0), 1);
+    assert_string_equal(out[0].id, "3");
+    assert_int_equal(arrivals_take(a, 0, out, 3, 10, 0), 0);
+    arrivals_free(a);
+}
+
+static void a_full_queue_says_so_once_it_is_empty(void **state)
+{
+    (void)state;
+    struct arrivals *a = NULL;
+    struct arrival out[4];
+    assert_int_equal(arrivals_new(&a, 2, NULL), DS_OK);
+    arrivals_add(a, "1");
+    arrivals_add(a, "2");
+    assert_false(arrivals_overflowed(a));
+    arrivals_add(a, "3");
+    assert_false(arrivals_overflowed(a)); /* not before the others are taken */
+    assert_int_equal(arrivals_take(a, 0, out, 4, 0, 0), 2);
+    assert_true(arrivals_overflowed(a));
+    assert_false(arrivals_overflowed(a));
+    arrivals_free(a);
+}
+
+static void a_closed_queue_keeps_nobody_waiting(void **state)
+{
+    (void)state;
+    struct arrivals *a = NULL;
+    struct arrival out[1];
+    assert_int_equal(arrivals_new(&a, 2, NULL), DS_OK);
+    arrivals_close(a);
+    const int64_t begun = ds_clock_monotonic_ms();
+    assert_int_equal(arrivals_take(a, 0, out, 1, 10000, 10000), 0);
+    assert_true(ds_clock_monotonic_ms() - begun < 5000);
+    arrivals_free(a);
+}
+
+static void the_lag_is_that_of_the_oldest_that_is_not_done(void **state)
+{
+    (void)state;
+    struct arrivals *a = NULL;
+    struct arrival out[1];
+    assert_int_equal(arrivals_new(&a, 4, NULL), DS_OK);
+    assert_int_equal(arrivals_lag_ms(a), 0);
+    arrivals_add(a, "1");
+    assert_int_equal(arrivals_take(a, 3, out, 1, 0, 0), 1);
+    (void)usleep(30000);
+    arrivals_add(a, "2");
+    assert_true(arrivals_lag_ms(a) >= 30); /* taken, not done */
+    assert_int_equal(arrivals_take(a, 3, out, 1, 0, 0), 1);
+    assert_true(arrivals_lag_ms(a) < 30);
+    assert_int_equal(arrivals_take(a, 3, out, 1, 0, 0), 0);
+    assert_int_equal(arrivals_lag_ms(a), 0);
+    arrivals_free(a);
+}
+
+static void *produce(void *queue)
+{
+    for (int i = 0; i < EACH; i++) {
+        arrivals_add(queue, "x");
+    }
+    return NULL;
+}
+
+static void nothing_is_lost_between_threads(void **state)
+{
+    (void)state;
+    struct arrivals *a = NULL;
+    struct arrival out[64];
+    pthread_t threads[PRODUCERS];
+    assert_int_equal(arrivals_new(&a, (size_t)PRODUCERS * EACH, NULL), DS_OK);
+    for (int i = 0; i < PRODUCERS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, produce, a), 0);
+    }
+    size_t taken = 0;
+    while (taken < (size_t)PRODUCERS * EACH) {
+        const size_t n = arrivals_take(a, 0, out, 64, 5000, 5);
+        assert_true(n > 0);
+        taken += n;
+    }
+    for (int i = 0; i < PRODUCERS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    assert_int_equal(arrivals_take(a, 0, out, 64, 0, 0), 0);
+    arrivals_free(a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(arrivals_come_out_in_their_order),
+        cmocka_unit_test(a_full_queue_says_so_once_it_is_empty),
+        cmocka_unit_test(a_closed_queue_keeps_nobody_waiting),
+        cmocka_unit_test(the_lag_is_that_of_the_oldest_that_is_not_done),
+        cmocka_unit_test(nothing_is_lost_between_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
