@@ -46,6 +46,8 @@ struct dicom_listener_options {
     const struct dicom_tls *tls; /* NULL: plain */
 };
 
+#define DICOM_KEY_ID_BYTES 8U
+
 /* Who is on the other end; borrowed during the callbacks. */
 struct dicom_peer {
     uint64_t association; /* counts up, for logs */
@@ -53,6 +55,10 @@ struct dicom_peer {
     char called_ae[DICOM_AE_BYTES];
     char address[64];
     bool tls;
+    /* The first bytes of the SHA-256 of the certificate's SubjectPublicKeyInfo: an AE title is only
+     * a claim, the key behind the TLS session is not. */
+    bool has_key_id;
+    uint8_t key_id[DICOM_KEY_ID_BYTES];
 };
 
 /* One C-STORE request as it begins. */

@@ -4,6 +4,7 @@
 
 extern "C" {
 #include "base/clock.h"
+#include "base/sha256.h"
 }
 
 #include "dcmtk/dcmnet/assoc.h"
@@ -12,7 +13,10 @@ extern "C" {
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
+#include <openssl/x509.h>
 #include <unistd.h>
+#include <vector>
 
 namespace dicom
 {
@@ -143,6 +147,29 @@ bool Session::receive_request(int socket)
     return condition.good();
 }
 
+/* False without a certificate. */
+bool peer_key_id(T_ASC_Association *association, uint8_t out[DICOM_KEY_ID_BYTES])
+{
+    std::vector<unsigned char> der(ASC_getPeerCertificateLength(association));
+    if (der.empty() || ASC_getPeerCertificate(association, der.data(), der.size()) != der.size()) {
+        return false;
+    }
+    const unsigned char *at = der.data();
+    const std::unique_ptr<X509, decltype(&X509_free)> certificate(
+        d2i_X509(nullptr, &at, static_cast<long>(der.size())), X509_free);
+    unsigned char *key = nullptr;
+    const int len =
+        certificate == nullptr ? 0 : i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate.get()), &key);
+    uint8_t digest[DS_SHA256_BYTES];
+    const bool ok =
+        len > 0 && ds_sha256_of(key, static_cast<size_t>(len), digest, nullptr) == DS_OK;
+    OPENSSL_free(key);
+    if (ok) {
+        memcpy(out, digest, DICOM_KEY_ID_BYTES);
+    }
+    return ok;
+}
+
 void Session::identify()
 {
     char calling[64] = "";
@@ -151,6 +178,7 @@ void Session::identify()
                           nullptr, 0);
     copy_ae(peer_.calling_ae, calling);
     copy_ae(peer_.called_ae, called);
+    peer_.has_key_id = peer_key_id(association_, peer_.key_id);
     const std::lock_guard<std::mutex> lock(l_.mutex);
     peer_.association = ++l_.last_association;
 }

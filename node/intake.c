@@ -13,28 +13,38 @@ struct intake {
     struct scp *plain, *tls;
 };
 
-/* A peer that calls over mutual TLS may not come without: anybody can claim an AE title. */
-static const struct config_peer *caller(const struct config *c, const struct dicom_peer *peer)
+/* A peer with mutual TLS may not come without it, and only with the key of its own certificate:
+ * anybody can claim an AE title, another peer of ours too. */
+static const struct config_peer *caller(const struct settings *settings,
+                                        const struct dicom_peer *peer)
 {
-    const struct config_peer *known = config_peer_calling(c, peer->calling_ae, peer->address);
-    if (known != NULL && known->tls == CONFIG_TLS_MUTUAL && !peer->tls) {
+    const struct config_peer *known =
+        config_peer_calling(settings_config(settings), peer->calling_ae, peer->address);
+    if (known == NULL || known->tls != CONFIG_TLS_MUTUAL) {
+        return known;
+    }
+    const struct stego_certificate *certificate = settings_certificate(settings, known->name);
+    uint8_t expected[STEGO_KEY_ID_BYTES];
+    _Static_assert(STEGO_KEY_ID_BYTES == DICOM_KEY_ID_BYTES, "one kind of key id");
+    if (!peer->has_key_id || certificate == NULL) {
         return NULL;
     }
-    return known;
+    stego_certificate_key_id(certificate, expected);
+    return memcmp(peer->key_id, expected, sizeof(expected)) == 0 ? known : NULL;
 }
 
 static bool knows(void *context, const struct dicom_peer *peer)
 {
     const struct intake *i = context;
     DS_AUTO(settings_auto) struct settings *settings = services_settings(i->services);
-    return caller(settings_config(settings), peer) != NULL;
+    return caller(settings, peer) != NULL;
 }
 
 static bool may(void *context, const struct dicom_peer *peer, enum scp_right right)
 {
     const struct intake *i = context;
     DS_AUTO(settings_auto) struct settings *settings = services_settings(i->services);
-    const struct config_peer *known = caller(settings_config(settings), peer);
+    const struct config_peer *known = caller(settings, peer);
     const unsigned bit = right == SCP_RIGHT_STORE ? CONFIG_MAY_STORE : CONFIG_MAY_ECHO;
     return known != NULL && (known->may & bit) != 0;
 }

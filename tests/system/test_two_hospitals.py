@@ -289,6 +289,16 @@ def accepts(port, calling, called, *options):
     return done.returncode == 0
 
 
+def test_a_mutual_peer_cannot_call_itself_another(stage):
+    two = Two(stage)
+    other = hospital.new_key(stage.folder, "other")
+    two.a.peer("CLINIC_C", ae_title="CLINIC_C", tls="mutual", certificate=str(other[1]))
+    two.a.start()
+    tls = ["+tls", str(other[0]), str(other[1]), "+cf", str(two.a.certificate)]
+    assert accepts(two.a.tls_port, "CLINIC_C", "CLINIC_A", *tls)
+    assert not accepts(two.a.tls_port, "CLINIC_B", "CLINIC_A", *tls)
+
+
 def test_only_peers_are_admitted_and_a_mutual_peer_only_over_tls(stage):
     two = Two(stage)
     two.a.start()
