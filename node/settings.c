@@ -152,8 +152,7 @@ enum ds_status settings_listener_tls(const struct settings *s, struct dicom_tls 
                                      const char ***paths, struct ds_error *err)
 {
     const struct config *c = s->config;
-    *out = (struct dicom_tls){
-        .key_path = c->key, .certificate_path = c->certificate, .require_peer_certificate = true};
+    *out = (struct dicom_tls){.key_path = c->key, .certificate_path = c->certificate};
     *paths = calloc(c->peer_count + 1, sizeof(const char *));
     if (*paths == NULL) {
         return ds_fail(err, DS_ENOMEM, "out of memory");
@@ -164,5 +163,8 @@ enum ds_status settings_listener_tls(const struct settings *s, struct dicom_tls 
         }
     }
     out->trusted_paths = *paths;
+    /* With only mutual peers nobody gets past the handshake without a certificate. Where others may
+     * call too, it is asked for, and who is mutual is held to it when the AE title is known. */
+    out->require_peer_certificate = c->peer_count > 0 && out->trusted_count == c->peer_count;
     return DS_OK;
 }

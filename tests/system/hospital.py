@@ -221,9 +221,6 @@ class Node:
         self.rules.append(settings)
 
     def write_config(self):
-        # Without a certificate to trust there is nobody whom a TLS port could serve.
-        mutual = any(p.get("tls") == "mutual" for p in self.peers.values())
-        self.node["dicom"]["tls_port"] = self.tls_port if mutual else 0
         text = yaml({"node": self.node, "peers": self.peers, "rules": self.rules})
         self.config_path.write_text(text)
 

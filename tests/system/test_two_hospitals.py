@@ -299,6 +299,14 @@ def test_a_mutual_peer_cannot_call_itself_another(stage):
     assert not accepts(two.a.tls_port, "CLINIC_B", "CLINIC_A", *tls)
 
 
+def test_a_modality_may_come_over_tls_without_a_certificate(stage):
+    two = Two(stage)
+    two.a.start()
+    anonymous = ["+tla", "+cf", str(two.a.certificate)]
+    assert accepts(two.a.tls_port, "CT1", "CLINIC_A", *anonymous)
+    assert not accepts(two.a.tls_port, "CLINIC_B", "CLINIC_A", *anonymous)
+
+
 def test_only_peers_are_admitted_and_a_mutual_peer_only_over_tls(stage):
     two = Two(stage)
     two.a.start()
