@@ -8,7 +8,7 @@
 #ifndef DICOMSTEGO_BASE_BASE_H
 #define DICOMSTEGO_BASE_BASE_H
 
-#define DS_CHECKED __attribute__((warn_unused_result))
+#define DS_CHECKED           __attribute__((warn_unused_result))
 #define DS_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* Runs function(&variable) when the variable leaves its scope. The one cleanup idiom of the C

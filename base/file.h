@@ -44,7 +44,7 @@ bool ds_file_exists(const char *path);
 DS_CHECKED enum ds_status ds_file_remove_tree(const char *path, struct ds_error *err);
 
 /* For DS_AUTO. */
-void ds_file_close(int *fd);       /* ignores -1 */
+void ds_file_close(int *fd); /* ignores -1 */
 void ds_string_free(char **text);
 
 #endif

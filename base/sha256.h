@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DS_SHA256_BYTES 32U
+#define DS_SHA256_BYTES     32U
 #define DS_SHA256_HEX_BYTES (2U * DS_SHA256_BYTES + 1U)
 
 struct ds_sha256; /* one running digest; not shared between threads */

@@ -116,7 +116,8 @@ DS_CHECKED enum ds_status carrier_region_cover(struct stego_image *image,
 #define CARRIER_STYLE_UNDEFINED_SEQUENCES  8U
 #define CARRIER_STYLE_UNDEFINED_ITEMS      16U
 #define CARRIER_STYLE_BIG_ENDIAN           32U
-#define CARRIER_STYLE_COUNT                64U /* one past the largest combination */
+#define CARRIER_STYLE_ODD_PIXELS           64U /* Pixel Data without its padding byte */
+#define CARRIER_STYLE_COUNT                128U /* one past the largest combination */
 #define CARRIER_STYLE_NONE                 255U
 
 /* canonical: a data set in Explicit VR Little Endian with explicit lengths and without group

@@ -162,6 +162,13 @@ static enum ds_status put_group_length(struct restyler *r, uint16_t group, size_
     return s == DS_OK ? put(r, 0, 4) : s;
 }
 
+/* PS3.5 7.1.1 asks for an even length, but some writers forget it for an odd number of pixels. */
+static bool lacks_padding(unsigned style, const struct carrier_element *e)
+{
+    return (style & CARRIER_STYLE_ODD_PIXELS) != 0 && e->group == 0x7fe0 && e->number == 0x0010 &&
+           e->len > 0;
+}
+
 static enum ds_status put_elements(struct restyler *r, struct ds_cursor c, unsigned depth)
 {
     const unsigned flag =
@@ -181,6 +188,9 @@ static enum ds_status put_elements(struct restyler *r, struct ds_cursor c, unsig
             }
             s = put_group_length(r, e.group, &value_at);
             group = e.group;
+        }
+        if (depth == 0 && lacks_padding(r->style, &e)) {
+            e.len--;
         }
         if (s == DS_OK && carrier_element_is_vr(&e, "SQ")) {
             s = put_sequence(r, &e, depth);
@@ -202,14 +212,15 @@ enum ds_status carrier_restyle(const uint8_t *canonical, size_t len, unsigned st
     return put_elements(&r, ds_cursor_over(canonical, len), 0);
 }
 
-static bool is_candidate(unsigned style, bool implicit, bool big_endian)
+static bool is_candidate(unsigned style, bool implicit, bool big_endian, bool odd)
 {
     return ((style & CARRIER_STYLE_IMPLICIT) != 0) == implicit &&
-           ((style & CARRIER_STYLE_BIG_ENDIAN) != 0) == big_endian;
+           ((style & CARRIER_STYLE_BIG_ENDIAN) != 0) == big_endian &&
+           ((style & CARRIER_STYLE_ODD_PIXELS) != 0) == odd;
 }
 
-/* Tries the 16 ways that fit the transfer syntax. The plain one comes first; a wrong one mostly
- * differs in length, so a comparison costs little beside the writing. */
+/* Tries the 16 ways that fit the transfer syntax and the length. The plain one comes first; a wrong
+ * one mostly differs in length, so a comparison costs little beside the writing. */
 enum ds_status carrier_style_of(const uint8_t *canonical, size_t len, const uint8_t *dataset,
                                 size_t dataset_len, bool implicit, bool big_endian, unsigned *style,
                                 struct ds_error *err)
@@ -217,7 +228,7 @@ enum ds_status carrier_style_of(const uint8_t *canonical, size_t len, const uint
     *style = CARRIER_STYLE_NONE;
     DS_AUTO(ds_bytes_free) struct ds_bytes tried = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
     for (unsigned i = 0; i < CARRIER_STYLE_COUNT; i++) {
-        if (!is_candidate(i, implicit, big_endian)) {
+        if (!is_candidate(i, implicit, big_endian, dataset_len % 2 != 0)) {
             continue;
         }
         tried.len = 0;

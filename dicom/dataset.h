@@ -22,9 +22,9 @@ extern "C" {
 #define DICOM_AE_BYTES       17U
 #define DICOM_FILE_MAX_BYTES (4ULL * 1024 * 1024 * 1024 - 2)
 
-/* Sets each DCMTK global that we depend on, registers the codecs, routes DCMTK's log into ours. Once, before any
- * other call of this folder and before threads start; later calls do nothing. Fails when the data
- * dictionary is missing (package libdcmtk17 carries it). */
+/* Sets each DCMTK global that we depend on, registers the codecs, routes DCMTK's log into ours.
+ * Once, before any other call of this folder and before threads start; later calls do nothing.
+ * Fails when the data dictionary is missing (package libdcmtk17 carries it). */
 DS_CHECKED enum ds_status dicom_init(struct ds_error *err);
 
 /* group << 16 | element. */
@@ -52,8 +52,8 @@ typedef uint32_t dicom_tag;
 struct dicom_dataset;
 
 /* A Part 10 file, or a bare data set as some archives store it. DS_ENOTFOUND, DS_EIO, or DS_EFORMAT
- * when it is not DICOM, is truncated, has an element twice or nests too deep. Every transfer syntax of the
- * standard is read, also where its pixels cannot be decoded. */
+ * when it is not DICOM, is truncated, has an element twice or nests too deep. Every transfer syntax
+ * of the standard is read, also where its pixels cannot be decoded. */
 DS_CHECKED enum ds_status dicom_dataset_read_file(struct dicom_dataset **out, const char *path,
                                                   struct ds_error *err);
 /* The same from memory; bytes are copied. transfer_syntax NULL: a Part 10 file, or guessed. */
@@ -70,8 +70,9 @@ void dicom_dataset_auto(struct dicom_dataset **d);
 /* The transfer syntax as read (or last set by writing); "" for a new one. Borrowed. */
 const char *dicom_dataset_transfer_syntax(const struct dicom_dataset *d);
 
-/* Appends the data set (no group 0002) in transfer_syntax: the one it was read in, or any native one
- * (Pixel Data is then decoded); encoding JPEG-LS and others is for a later issue. Written with explicit sequence lengths, no group lengths. */
+/* Appends the data set (no group 0002) in transfer_syntax: the one it was read in, or any native
+ * one (Pixel Data is then decoded); encoding JPEG-LS and others is for a later issue. Written with
+ * explicit sequence lengths, no group lengths. */
 DS_CHECKED enum ds_status dicom_dataset_write(const struct dicom_dataset *d,
                                               const char *transfer_syntax, struct ds_bytes *out,
                                               struct ds_error *err);
@@ -83,9 +84,10 @@ DS_CHECKED enum ds_status dicom_dataset_write_part10(const struct dicom_dataset 
 /* ---- values (top level) ---- */
 
 bool dicom_dataset_has(const struct dicom_dataset *d, dicom_tag tag);
-/* The raw value as text, all values with backslashes, trailing padding (space, NUL) removed; "" when absent. DS_EFORMAT when longer than size. */
-DS_CHECKED enum ds_status dicom_dataset_get(const struct dicom_dataset *d, dicom_tag tag,
-                                            char *out, size_t size, struct ds_error *err);
+/* The raw value as text, all values with backslashes, trailing padding (space, NUL) removed; ""
+ * when absent. DS_EFORMAT when longer than size. */
+DS_CHECKED enum ds_status dicom_dataset_get(const struct dicom_dataset *d, dicom_tag tag, char *out,
+                                            size_t size, struct ds_error *err);
 /* The same converted to UTF-8 from the data set's character set, for names and descriptions. */
 DS_CHECKED enum ds_status dicom_dataset_get_utf8(const struct dicom_dataset *d, dicom_tag tag,
                                                  char *out, size_t size, struct ds_error *err);
@@ -107,8 +109,9 @@ DS_CHECKED enum ds_status dicom_dataset_private_bytes(const struct dicom_dataset
                                                       size_t *len, struct ds_error *err);
 void dicom_dataset_remove(struct dicom_dataset *d, dicom_tag tag); /* missing is fine */
 
-/* Adds an item to a sequence (made if missing) and sets one value per pair in the item; nested code sequences through
- * a path are not needed: code_tag, when not 0, gets one item with value, scheme and meaning (PS3.3 8.8). */
+/* Adds an item to a sequence (made if missing) and sets one value per pair in the item; nested code
+ * sequences through a path are not needed: code_tag, when not 0, gets one item with value, scheme
+ * and meaning (PS3.3 8.8). */
 struct dicom_value {
     dicom_tag tag;
     const char *value;
@@ -137,9 +140,9 @@ void dicom_dataset_each(const struct dicom_dataset *d, bool (*visit)(dicom_tag t
 /* ---- hashes (see docs/architecture.md: the three hashes) ---- */
 
 /* Dataset hash: Explicit VR Little Endian, no group 0002, no group lengths, explicit sequence
- * lengths, Pixel Data native (decoded if need be; where this node cannot decode, as it is). The VRs are
- * those of the dictionary, UN for private elements and for what it does not know, so that the hash survives
- * Implicit VR and every archive: dicom/encode.h has the rules. */
+ * lengths, Pixel Data native (decoded if need be; where this node cannot decode, as it is). The VRs
+ * are those of the dictionary, UN for private elements and for what it does not know, so that the
+ * hash survives Implicit VR and every archive: dicom/encode.h has the rules. */
 DS_CHECKED enum ds_status dicom_dataset_hash(const struct dicom_dataset *d,
                                              uint8_t out[DS_SHA256_BYTES], struct ds_error *err);
 

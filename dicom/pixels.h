@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pixels - Pixel Data as native frames with all that is needed to read them (PS3.3 C.7.6.3, PS3.5 8).
+ * pixels - Pixel Data as native frames with all that is needed to read them (PS3.3 C.7.6.3, PS3.5
+ * 8).
  */
 #ifndef DICOMSTEGO_DICOM_PIXELS_H
 #define DICOMSTEGO_DICOM_PIXELS_H
@@ -33,14 +34,15 @@ DS_CHECKED enum ds_status dicom_pixels_read(struct dicom_pixels *out, const stru
                                             struct ds_error *err);
 void dicom_pixels_free(struct dicom_pixels *p); /* zeroed is fine */
 
-/* Replaces Pixel Data by the cells, native: VR OW when bits_allocated > 8 or as it was, OB else (PS3.5 8.2, A.2);
- * adjusts nothing else. The dataset's transfer syntax becomes Explicit VR Little Endian unless it was native. */
+/* Replaces Pixel Data by the cells, native: VR OW when bits_allocated > 8 or as it was, OB else
+ * (PS3.5 8.2, A.2); adjusts nothing else. The dataset's transfer syntax becomes Explicit VR Little
+ * Endian unless it was native. */
 DS_CHECKED enum ds_status dicom_pixels_write(struct dicom_dataset *d, const struct dicom_pixels *p,
                                              struct ds_error *err);
 
 /* Greyscale only: logical values, sign-extended from bits_stored, cells shifted down by
- * high_bit + 1 - bits_stored. samples has room for frames * rows * columns. DS_EUNSUPPORTED for colour, palette, bits_allocated
- * other than 8 or 16. */
+ * high_bit + 1 - bits_stored. samples has room for frames * rows * columns. DS_EUNSUPPORTED for
+ * colour, palette, bits_allocated other than 8 or 16. */
 DS_CHECKED enum ds_status dicom_pixels_samples(const struct dicom_pixels *p, int32_t *samples,
                                                size_t count, struct ds_error *err);
 
