@@ -91,11 +91,22 @@ static void forget_gone(struct dropfolder *d)
     d->count = kept;
 }
 
+/* A folder that is not there yet is made, so that a fresh installation has one to drop into. */
+static DIR *open_folder(const char *path)
+{
+    DIR *folder = opendir(path);
+    if (folder == NULL && errno == ENOENT && mkdir(path, 0770) == 0) {
+        folder = opendir(path);
+    }
+    return folder;
+}
+
 static enum ds_status look_around(struct look *l, struct ds_error *err)
 {
-    DIR *folder = opendir(l->folder);
+    DIR *folder = open_folder(l->folder);
     if (folder == NULL) {
-        return ds_fail(err, DS_EIO, "the reports folder cannot be read: %s", strerror(errno));
+        return ds_fail(err, DS_EIO, "node.reports_folder '%s' cannot be read: %s", l->folder,
+                       strerror(errno));
     }
     for (size_t i = 0; i < l->d->count; i++) {
         l->d->watched[i].here = false;

@@ -197,7 +197,6 @@ class Node:
         self.key, self.certificate = new_key(self.folder, ae_title.lower())
         self.port, self.tls_port = free_port(), free_port()
         self.state, self.reports = self.folder / "state", self.folder / "reports"
-        self.reports.mkdir(mode=0o700)
         self.config_path = self.folder / "config.yaml"
         self.node = {"ae_title": ae_title,
                      "dicom": {"address": LOOPBACK, "port": self.port, "tls_port": self.tls_port},
@@ -265,6 +264,7 @@ class Node:
         """As a report system does it: written beside, then renamed, so that it is never seen half."""
         part = self.folder / f".{name}.part"
         part.write_bytes(data)
+        self.reports.mkdir(mode=0o700, exist_ok=True)
         os.replace(part, self.reports / name)
 
     def psql(self, sql):

@@ -280,6 +280,13 @@ def test_sighup_brings_a_new_peer_and_a_new_rule_into_force(stage, small_study):
     assert two.pacs.files() == []
 
 
+def test_a_missing_drop_folder_is_made(stage):
+    two = Two(stage)
+    assert not two.a.reports.exists()
+    two.a.start()
+    hospital.wait_for("the drop folder", two.a.reports.is_dir, 30, alive=two.a.program)
+
+
 # ---- who may ----
 
 
