@@ -107,6 +107,9 @@ def originals(folder):
         found[one.uid] = one
     if not found:
         raise hospital.Failed(f"{folder} holds no DICOM instance")
+    studies = {o.study_uid for o in found.values()}
+    if len(studies) > 1:
+        raise hospital.Failed(f"{folder} holds {len(studies)} studies: name a folder with one, or a file")
     return found
 
 

@@ -51,9 +51,10 @@ def file_hash(path):
 
 
 def native(path):
-    """The data set with its pixels decoded: as it is, or through DCMTK's tools."""
+    """The data set with its pixels decoded through DCMTK's tools; as it is where they have no decoder (the
+    bitstreams are then compared: nobody on the way can have decoded them either)."""
     ds = read(path)
-    if transfer_syntax(ds) in NATIVE or PIXEL_DATA not in ds:
+    if is_native(ds) or PIXEL_DATA not in ds:
         return ds
     with tempfile.TemporaryDirectory(prefix="dicomstego-") as folder:
         out = Path(folder) / "native.dcm"
@@ -61,23 +62,33 @@ def native(path):
             done = subprocess.run([*tool, str(path), str(out)], capture_output=True)
             if done.returncode == 0:
                 decoded = read(out)
-                if transfer_syntax(decoded) in NATIVE:
+                if is_native(decoded):
                     decoded.PixelData  # read before the folder goes
                     return decoded
-    raise ValueError(f"{path}: transfer syntax {transfer_syntax(ds)} cannot be decoded here")
+    return ds
 
 
 def pixel_bytes(ds):
     """Frames as stored values, little endian, frame by frame, without the padding byte."""
     if PIXEL_DATA not in ds:
         return b""
+    if not is_native(ds):
+        return bytes(ds.PixelData)
     frames = int(ds.get("NumberOfFrames", 1) or 1)
     bits = ds.Rows * ds.Columns * frames * ds.SamplesPerPixel * ds.BitsAllocated
     return bytes(ds.PixelData)[:(bits + 7) // 8]
 
 
+def is_native(ds):
+    return transfer_syntax(ds) in NATIVE
+
+
+def pixel_hash_of(ds):
+    return hashlib.sha256(pixel_bytes(ds)).hexdigest()
+
+
 def pixel_hash(path):
-    return hashlib.sha256(pixel_bytes(native(path))).hexdigest()
+    return pixel_hash_of(native(path))
 
 
 def samples(ds):
@@ -96,8 +107,12 @@ def _raw(element):
 
 
 def differences(a, b, where=""):
-    """Tags in which two data sets differ, element by element; group 0002 and group lengths left out."""
-    tags = {t for ds in (a, b) for t in ds.keys() if t.element != 0}
+    """Tags in which two data sets differ, element by element.
+
+    Group 0002 and group lengths are left out, and Data Set Trailing Padding (FFFC,FFFC), which senders leave behind:
+    it pads files on media (PS3.10 7.2).
+    """
+    tags = {t for ds in (a, b) for t in ds.keys() if t.element != 0 and t.group != 0xfffc}
     found = []
     for tag in sorted(tags):
         name = f"{where}({tag.group:04x},{tag.element:04x})"
