@@ -110,6 +110,21 @@ static enum ds_status restore_png(const struct recovery *r, const struct study *
     return s == DS_OK ? cli_png_write(&c->image, out, err) : s;
 }
 
+/* What the user can do about a record that stays closed. */
+static enum ds_status explain(const struct recovery *r, enum ds_status s, struct ds_error *err)
+{
+    if (s == DS_ENOKEY && r->keys.ring.identity_count == 0 && r->keys.ring.password == NULL) {
+        return ds_fail(err, s,
+                       "sealed, and no key was given: --key KEY --certificate CERT, or "
+                       "--password-file FILE (--pixels-only restores the pixels without one)");
+    }
+    if (s == DS_ECAPACITY) {
+        return ds_fail(err, DS_ENOTFOUND, "%s",
+                       "its key travels in other images of the study: give more of them");
+    }
+    return s;
+}
+
 static enum ds_status restore_dicom(struct recovery *r, const struct study *study,
                                     const struct cli_carried *c, struct ds_bytes *out,
                                     struct ds_error *err)
@@ -128,7 +143,7 @@ static enum ds_status restore_dicom(struct recovery *r, const struct study *stud
         *out = ds_bytes_take(&restored.file);
     }
     carrier_restored_free(&restored);
-    return s;
+    return explain(r, s, err);
 }
 
 static enum ds_status restore_one(struct recovery *r, size_t i, struct ds_error *err)

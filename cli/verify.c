@@ -41,9 +41,10 @@ static void print_sound(const struct verification *v, const char *path, const st
         (void)printf(", \"pixels_proven\": %s}", region ? "false" : "true");
         return;
     }
-    (void)printf("%s: sound, from '%s', %s%s%s%s\n", path, stego_part_manifest(part)->origin,
-                 origin_text(stego_part_origin(part)), signer != NULL ? " by " : "",
-                 signer != NULL ? signer : "",
+    const char *origin = stego_part_manifest(part)->origin;
+    (void)printf("%s: sound, %s%s%s%s%s%s%s\n", path, origin[0] != '\0' ? "from " : "", origin,
+                 origin[0] != '\0' ? ", " : "", origin_text(stego_part_origin(part)),
+                 signer != NULL ? " by " : "", signer != NULL ? signer : "",
                  region ? "; the key region's pixels need a key" : "");
 }
 

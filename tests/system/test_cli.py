@@ -173,6 +173,8 @@ def test_without_the_right_key_it_is_exit_4_and_nothing_is_written(carrier, keys
 
 
 def test_pixels_only_needs_no_key(carrier, tmp_path):
+    refused = run("recover", "-o", tmp_path / "none.dcm", carrier, expect=4)
+    assert "--pixels-only" in refused.stderr and "--password-file" in refused.stderr
     done = run("recover", "-o", tmp_path / "b.dcm", "--pixels-only", carrier)
     assert "pixels only" in done.stdout
     assert pixels_of(tmp_path / "b.dcm") == pixels_of(CT / "0001.dcm")
