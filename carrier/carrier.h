@@ -39,7 +39,7 @@ void carrier_original_free(struct carrier_original *o);
 void carrier_original_auto(struct carrier_original **o);
 const struct carrier_hashes *carrier_original_hashes(const struct carrier_original *o);
 const struct dicom_dataset *carrier_original_dataset(const struct carrier_original *o);
-/* DS_OK: greyscale that the engine takes; else DS_EUNSUPPORTED/DS_ENOTHING and why. */
+/* DS_OK: pixels that the engine takes; else DS_EUNSUPPORTED/DS_ENOTHING and why. */
 DS_CHECKED enum ds_status carrier_original_suitable(const struct carrier_original *o,
                                                     struct ds_error *err);
 /* The engine's view; borrowed. NULL when not suitable. */
@@ -49,6 +49,44 @@ const struct stego_image *carrier_original_image(const struct carrier_original *
  * code. */
 DS_CHECKED enum ds_status carrier_region_fits(const struct carrier_original *o,
                                               const struct stego_rect *region, bool qr,
+                                              struct ds_error *err);
+
+/* ---- how to hide ---- */
+
+#define CARRIER_EVERY_FRAME UINT32_MAX
+
+/* How hard to work for the image, how much of it may change, and where. What it points to is
+ * borrowed. Zeroed: effort fast, no limits. */
+struct carrier_hiding {
+    enum stego_effort effort;
+    uint32_t max_difference; /* no sample changes by more; 0: no limit */
+    double min_psnr_db;      /* over each image, peak 2^bits_stored - 1; 0: no limit */
+    bool use_padding;        /* declared padding may change too; else it stays exactly as it is */
+    const struct stego_rect *preserve; /* stay as they are; frame may be CARRIER_EVERY_FRAME */
+    size_t preserve_count;             /* at most STEGO_PRESERVE_MAX */
+    const uint8_t *mask;               /* mask_rows * mask_columns, the images' size: non-zero
+                                          where the pixel stays in every frame; NULL: none */
+    uint32_t mask_columns, mask_rows;
+    struct stego_pool *pool; /* threads for the planes of an image; NULL: the caller's alone */
+};
+
+/* Hides payload_bits bits of payload in the samples of image, a key region (NULL: none) left out;
+ * facts may be NULL. On failure the samples are as they were. DS_ECAPACITY: does not fit within the
+ * limits. DS_EINVAL: what is to be preserved lies outside the image, or the mask is of another
+ * size. */
+DS_CHECKED enum ds_status carrier_hide(const struct carrier_hiding *h, struct stego_image *image,
+                                       const struct stego_rect *region, const uint8_t *payload,
+                                       size_t payload_bits, struct stego_embed_facts *facts,
+                                       struct ds_error *err);
+/* How many bits of payload it takes, true to the bit. */
+DS_CHECKED enum ds_status carrier_hiding_capacity(const struct carrier_hiding *h,
+                                                  const struct stego_image *image,
+                                                  const struct stego_rect *region, uint64_t *bits,
+                                                  struct ds_error *err);
+
+/* DS_EINVAL and why, when what is to be preserved is not of this image. */
+DS_CHECKED enum ds_status carrier_hiding_fits(const struct carrier_hiding *h,
+                                              const struct stego_image *image,
                                               struct ds_error *err);
 
 /* ---- planning a study ---- */
@@ -79,6 +117,9 @@ struct carrier_plan_options {
     enum carrier_placement unsuitable; /* SIDECAR, PASS or HOLD */
     enum carrier_attributes attributes;
     struct stego_rect region; /* key region for every instance; empty: none */
+    struct carrier_hiding hiding;
+    /* Many instances will share what there is to hide: quick bounds of their capacities will do. */
+    bool is_large;
 };
 
 struct carrier_plan;
@@ -104,7 +145,8 @@ struct carrier_make_options {
     struct stego_rect region;
     bool qr; /* put a QR code with capsule id and origin over the region; else it is blanked */
     bool retain_uids;
-    const char *station; /* for Contributing Equipment: our AE title; NULL: "DICOMSTEGO" */
+    struct carrier_hiding hiding; /* the plan's */
+    const char *station;          /* for Contributing Equipment: our AE title; NULL: "DICOMSTEGO" */
     const char
         *transfer_syntax; /* native, for the data set that is written; NULL: Explicit VR LE */
 };
@@ -120,9 +162,10 @@ struct carrier_made {
     unsigned passes;
 };
 
-/* Pure: the same original, capsule, slot and options give the same bytes. Before it returns, the
- * very bytes in made->dataset have been parsed, extracted and restored, and found equal to the
- * original in pixel and dataset hash: DS_EAUTH when they were not. slot->placement is PIXELS or
+/* Pure: the same original, capsule, slot and options, but for the pool, give the same bytes. Before
+ * it returns, the very bytes in made->dataset have been parsed, extracted and restored, and found
+ * equal to the original in pixel and dataset hash: DS_EAUTH when they were not. DS_ECAPACITY: the
+ * limits of options->hiding are narrower than those of the plan. slot->placement is PIXELS or
  * SIDECAR. */
 DS_CHECKED enum ds_status carrier_make(const struct stego_capsule *capsule,
                                        const struct carrier_original *o,
@@ -140,10 +183,12 @@ void carrier_made_free(struct carrier_made *m); /* zeroed is fine */
 struct carrier_found; /* a carrier as it arrived, its part opened and verified as far as the keyring
                          allows */
 
-/* DS_ENOTHING: carries nothing. DS_EAUTH: altered, or not from a trusted signer. */
+/* DS_ENOTHING: carries nothing. DS_EAUTH: altered (the text says how many frames and where, when
+ * it was not the whole image), or not from a trusted signer. pool: threads for the planes of the
+ * image, or NULL. */
 DS_CHECKED enum ds_status carrier_found_load(struct carrier_found **out, const uint8_t *file,
                                              size_t len, const struct stego_keyring *keyring,
-                                             struct ds_error *err);
+                                             struct stego_pool *pool, struct ds_error *err);
 void carrier_found_free(struct carrier_found *f);
 void carrier_found_auto(struct carrier_found **f);
 const struct stego_part *carrier_found_part(const struct carrier_found *f);

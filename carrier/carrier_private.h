@@ -3,9 +3,11 @@
  * carrier_private - what the files of this room share and nobody else sees.
  *
  *   original.c   the cover: its bytes, data set, pixels, hashes, envelope
+ *   hiding.c     the engine's options from what people ask for
  *   derive.c     the attributes of the derived instance
- *   record.c     the restore record, with change.c (one element), region.c (key region) and
- *                restyle.c (the file's own way of encoding)
+ *   record.c     the restore record, with change.c (one element), region.c (key region; its
+ *                samples in block.c, jpegls.c, residuals.c) and restyle.c (the file's own way of
+ *                encoding)
  *   envelopes.c  the document with every instance's bytes around its pixels
  *   plan.c make.c found.c restore.c report.c
  */
@@ -46,6 +48,22 @@ DS_CHECKED enum ds_status carrier_hashes_of(const struct dicom_dataset *d,
                                             const struct dicom_pixels *pixels, const uint8_t *file,
                                             size_t len, struct carrier_hashes *out,
                                             struct ds_error *err);
+
+/* ---- hiding.c ---- */
+
+/* Is there a limit that more effort might keep where less does not? */
+bool carrier_hiding_is_limited(const struct carrier_hiding *h);
+/* A quick bound from below, for planning. */
+DS_CHECKED enum ds_status carrier_hiding_at_least(const struct carrier_hiding *h,
+                                                  const struct stego_image *image,
+                                                  const struct stego_rect *region, uint64_t *bits,
+                                                  struct ds_error *err);
+/* carrier_hiding_capacity in at most so many passes. */
+DS_CHECKED enum ds_status carrier_hiding_measure(const struct carrier_hiding *h,
+                                                 const struct stego_image *image,
+                                                 const struct stego_rect *region,
+                                                 unsigned max_passes, uint64_t *bits,
+                                                 struct ds_error *err);
 
 /* ---- derive.c ---- */
 
@@ -96,17 +114,19 @@ DS_CHECKED enum ds_status carrier_unpack(const uint8_t *data, size_t len, size_t
 bool carrier_region_is_empty(const struct stego_rect *r);
 DS_CHECKED enum ds_status carrier_region_check(const struct stego_image *image,
                                                const struct stego_rect *r, struct ds_error *err);
-/* Appends the region's samples, compressed without loss. */
+/* Appends the region's samples, each component coded without loss (block.h). Chroma that is halved
+ * counts from column x / 2 to (x + width - 1) / 2. */
 DS_CHECKED enum ds_status carrier_region_save(const struct stego_image *image,
                                               const struct stego_rect *r, struct ds_bytes *out,
                                               struct ds_error *err);
 DS_CHECKED enum ds_status carrier_region_restore(struct stego_image *image,
                                                  const struct stego_rect *r, const uint8_t *saved,
                                                  size_t len, struct ds_error *err);
-/* Covers the region: with a QR code of text, or plain when text is NULL. inverted: MONOCHROME1. */
+/* Covers the region: with a QR code of text, or plain when text is NULL. photometric: PS3.3
+ * C.7.6.3.1.2, which says what is dark. */
 DS_CHECKED enum ds_status carrier_region_cover(struct stego_image *image,
                                                const struct stego_rect *r, const char *text,
-                                               bool inverted, struct ds_error *err);
+                                               const char *photometric, struct ds_error *err);
 
 /* ---- restyle.c ---- */
 
@@ -116,7 +136,7 @@ DS_CHECKED enum ds_status carrier_region_cover(struct stego_image *image,
 #define CARRIER_STYLE_UNDEFINED_SEQUENCES  8U
 #define CARRIER_STYLE_UNDEFINED_ITEMS      16U
 #define CARRIER_STYLE_BIG_ENDIAN           32U
-#define CARRIER_STYLE_ODD_PIXELS           64U /* Pixel Data without its padding byte */
+#define CARRIER_STYLE_ODD_PIXELS           64U  /* Pixel Data without its padding byte */
 #define CARRIER_STYLE_COUNT                128U /* one past the largest combination */
 #define CARRIER_STYLE_NONE                 255U
 
@@ -209,7 +229,7 @@ struct carrier_found {
 DS_CHECKED enum ds_status carrier_found_read(struct carrier_found **out, const uint8_t *bytes,
                                              size_t len, const char *transfer_syntax,
                                              const struct stego_keyring *keyring,
-                                             struct ds_error *err);
+                                             struct stego_pool *pool, struct ds_error *err);
 
 /* ---- restore.c ---- */
 

@@ -31,14 +31,35 @@ static enum ds_status read_sidecar(struct carrier_found *f, struct ds_error *err
     return ds_bytes_append(&f->payload, payload, payload_len, err);
 }
 
+/* Of many frames a few may have been altered: says which. */
+static enum ds_status say_where(const struct stego_image *image,
+                                const struct stego_extract_facts *facts, struct ds_error *err)
+{
+    if (image->frames == 1) {
+        return ds_fail(err, DS_EAUTH, "altered since it was made: %u of %u colour planes",
+                       facts->damaged, facts->planes);
+    }
+    return ds_fail(err, DS_EAUTH,
+                   "altered since it was made: %u of the %u planes that carry, the first of them "
+                   "in frame %u of %u",
+                   facts->damaged, facts->planes, facts->first_damaged + 1, image->frames);
+}
+
 /* DS_ENOTHING also for images of a kind that cannot carry. */
-static enum ds_status read_hidden(struct carrier_found *f, struct ds_error *err)
+static enum ds_status read_hidden(struct carrier_found *f, struct stego_pool *pool,
+                                  struct ds_error *err)
 {
     if (f->image.samples == NULL) {
         return ds_fail(err, DS_ENOTHING, "carries nothing");
     }
+    struct stego_extract_facts facts = {0};
     f->placement = CARRIER_IN_PIXELS;
-    return stego_extract(&f->image, &f->payload, &f->region, err);
+    const enum ds_status s = stego_extract(&f->image, pool, &f->payload, &facts, err);
+    f->region = facts.exclude;
+    if (s == DS_EAUTH && facts.damaged > 0 && facts.planes > 1) {
+        return say_where(&f->image, &facts, err);
+    }
+    return s;
 }
 
 /* Pixels that cannot be read are no fault here: the instance may have a sidecar. */
@@ -88,7 +109,7 @@ static enum ds_status prove_pixels(const struct carrier_found *f, struct ds_erro
 
 static enum ds_status read_found(struct carrier_found *f, const uint8_t *bytes, size_t len,
                                  const char *transfer_syntax, const struct stego_keyring *keyring,
-                                 struct ds_error *err)
+                                 struct stego_pool *pool, struct ds_error *err)
 {
     f->payload = DS_BYTES_INIT(PAYLOAD_MAX_BYTES);
     enum ds_status s = dicom_dataset_read(&f->dataset, bytes, len, transfer_syntax, err);
@@ -99,7 +120,7 @@ static enum ds_status read_found(struct carrier_found *f, const uint8_t *bytes, 
         s = read_sidecar(f, err);
     }
     if (s == DS_ENOTHING) {
-        s = read_hidden(f, err);
+        s = read_hidden(f, pool, err);
     }
     if (s == DS_OK) {
         s = stego_part_open(&f->part, f->payload.data, f->payload.len, keyring, err);
@@ -112,14 +133,14 @@ static enum ds_status read_found(struct carrier_found *f, const uint8_t *bytes, 
 
 enum ds_status carrier_found_read(struct carrier_found **out, const uint8_t *bytes, size_t len,
                                   const char *transfer_syntax, const struct stego_keyring *keyring,
-                                  struct ds_error *err)
+                                  struct stego_pool *pool, struct ds_error *err)
 {
     *out = NULL;
     DS_AUTO(carrier_found_auto) struct carrier_found *f = calloc(1, sizeof(*f));
     if (f == NULL) {
         return ds_fail(err, DS_ENOMEM, "no memory for a carrier");
     }
-    const enum ds_status s = read_found(f, bytes, len, transfer_syntax, keyring, err);
+    const enum ds_status s = read_found(f, bytes, len, transfer_syntax, keyring, pool, err);
     if (s == DS_OK) {
         *out = f;
         f = NULL;
@@ -128,9 +149,10 @@ enum ds_status carrier_found_read(struct carrier_found **out, const uint8_t *byt
 }
 
 enum ds_status carrier_found_load(struct carrier_found **out, const uint8_t *file, size_t len,
-                                  const struct stego_keyring *keyring, struct ds_error *err)
+                                  const struct stego_keyring *keyring, struct stego_pool *pool,
+                                  struct ds_error *err)
 {
-    return carrier_found_read(out, file, len, NULL, keyring, err);
+    return carrier_found_read(out, file, len, NULL, keyring, pool, err);
 }
 
 void carrier_found_free(struct carrier_found *f)

@@ -63,19 +63,19 @@ static enum ds_status cover_region(const struct making *m, struct stego_image *i
     char id[2 * STEGO_CAPSULE_ID_BYTES + 1];
     ds_hex(stego_capsule_id(m->capsule), STEGO_CAPSULE_ID_BYTES, id);
     (void)snprintf(text, sizeof(text), "DICOMSTEGO:%s:%s", id, stego_capsule_origin(m->capsule));
-    const bool inverted = strcmp(m->o->pixels.photometric, "MONOCHROME1") == 0;
-    return carrier_region_cover(image, region_of(m), m->options->qr ? text : NULL, inverted, err);
+    return carrier_region_cover(image, region_of(m), m->options->qr ? text : NULL,
+                                m->o->pixels.photometric, err);
 }
 
 static enum ds_status hide(const struct making *m, struct stego_image *image,
                            struct carrier_made *made, struct ds_error *err)
 {
-    const struct stego_embed_options how = {.exclude = *region_of(m)};
     struct stego_embed_facts facts = {0};
     struct stego_image cover = {0};
     enum ds_status s = stego_image_copy(&cover, image, err);
     if (s == DS_OK) {
-        s = stego_embed(image, m->hidden.data, m->hidden.len, &how, &facts, err);
+        s = carrier_hide(&m->options->hiding, image, region_of(m), m->hidden.data,
+                         8 * m->hidden.len, &facts, err);
     }
     if (s == DS_OK) {
         s = stego_image_compare(&cover, image, &made->distortion, err);
@@ -232,8 +232,9 @@ static enum ds_status prove(const struct making *m, const struct carrier_made *m
                             struct ds_error *err)
 {
     DS_AUTO(carrier_found_auto) struct carrier_found *f = NULL;
-    enum ds_status s = carrier_found_read(&f, made->dataset.data, made->dataset.len,
-                                          made->transfer_syntax, NULL, err);
+    enum ds_status s =
+        carrier_found_read(&f, made->dataset.data, made->dataset.len, made->transfer_syntax, NULL,
+                           m->options->hiding.pool, err);
     if (s == DS_OK) {
         s = prove_manifest(m, f, err);
     }

@@ -33,11 +33,15 @@ uint32_t carrier_get_number(struct ds_cursor *c)
     return 0;
 }
 
+/* Up to here each byte saved is worth the time that it takes to find it. */
+#define THOROUGH_MAX_BYTES (512U * 1024U)
+
 /* One set of parameters for writer and reader, part of the record's format: a dictionary of 1 MiB
- * is more than a key region needs, and a reader takes no more memory than that. */
-static bool lzma_options(lzma_options_lzma *options)
+ * is more than a key region needs, and a reader takes no more memory than that. How hard the
+ * writer searches is its own matter. */
+static bool lzma_options(lzma_options_lzma *options, size_t len)
 {
-    if (lzma_lzma_preset(options, 9U | LZMA_PRESET_EXTREME)) {
+    if (lzma_lzma_preset(options, len > THOROUGH_MAX_BYTES ? 3U : 9U | LZMA_PRESET_EXTREME)) {
         return false;
     }
     options->dict_size = 1U << 20;
@@ -51,7 +55,7 @@ enum ds_status carrier_pack(const uint8_t *data, size_t len, struct ds_bytes *ou
                             struct ds_error *err)
 {
     lzma_options_lzma options;
-    if (!lzma_options(&options)) {
+    if (!lzma_options(&options, len)) {
         return ds_fail(err, DS_EUNSUPPORTED, "liblzma has no such preset");
     }
     const lzma_filter filters[] = {{.id = LZMA_FILTER_LZMA1, .options = &options},
@@ -72,7 +76,7 @@ enum ds_status carrier_unpack(const uint8_t *data, size_t len, size_t unpacked_l
                               struct ds_bytes *out, struct ds_error *err)
 {
     lzma_options_lzma options;
-    if (!lzma_options(&options)) {
+    if (!lzma_options(&options, unpacked_len)) {
         return ds_fail(err, DS_EUNSUPPORTED, "liblzma has no such preset");
     }
     const lzma_filter filters[] = {{.id = LZMA_FILTER_LZMA1, .options = &options},
@@ -86,7 +90,7 @@ enum ds_status carrier_unpack(const uint8_t *data, size_t len, size_t unpacked_l
     size_t end = start;
     const lzma_ret r =
         lzma_raw_buffer_decode(filters, NULL, data, &in, len, out->data, &end, out->len);
-    if (r != LZMA_OK || end != start + unpacked_len) {
+    if (r != LZMA_OK || in != len || end != start + unpacked_len) {
         return ds_fail(err, DS_EFORMAT, "compressed part of a restore record is damaged");
     }
     return DS_OK;

@@ -9,34 +9,33 @@
 enum ds_status carrier_image_of(const struct dicom_pixels *pixels, struct stego_image *image,
                                 struct ds_error *err)
 {
+    struct dicom_planes planes = {0};
     memset(image, 0, sizeof(*image));
-    if (pixels->samples_per_pixel != 1 || strncmp(pixels->photometric, "MONOCHROME", 10) != 0) {
-        return ds_fail(err, DS_EUNSUPPORTED, "not greyscale (%s, %u samples a pixel)",
-                       pixels->photometric, pixels->samples_per_pixel);
+    enum ds_status s = dicom_pixels_planes(pixels, &planes, err);
+    if (s != DS_OK) {
+        return s;
     }
-    if ((pixels->bits_allocated != 8 && pixels->bits_allocated != 16) ||
-        pixels->bits_stored < STEGO_BITS_MIN || pixels->bits_stored > STEGO_BITS_MAX) {
-        return ds_fail(err, DS_EUNSUPPORTED, "%u bits stored in %u are not 8 to 16",
-                       pixels->bits_stored, pixels->bits_allocated);
+    if (pixels->bits_stored < STEGO_BITS_MIN || pixels->bits_stored > STEGO_BITS_MAX) {
+        return ds_fail(err, DS_EUNSUPPORTED, "%u bits stored; at least %u are needed to carry",
+                       pixels->bits_stored, STEGO_BITS_MIN);
     }
     struct stego_image made = {
         .columns = pixels->columns,
         .rows = pixels->rows,
         .frames = pixels->frames,
+        .components = planes.components,
+        .chroma_halved = planes.chroma_halved,
         .bits_stored = (uint8_t)pixels->bits_stored,
-        .is_signed = pixels->is_signed,
+        .is_signed = planes.is_signed,
         .has_padding = pixels->has_padding,
-        .padding_min = pixels->padding_min,
-        .padding_max = pixels->padding_max,
+        .padding_min = dicom_pixels_sample_of(pixels, pixels->padding_min),
+        .padding_max = dicom_pixels_sample_of(pixels, pixels->padding_max),
     };
-    enum ds_status s = stego_image_new(&made, err);
+    s = stego_image_new(&made, err);
     if (s != DS_OK) {
         return s;
     }
-    size_t count = 0;
-    s = stego_image_count(&made, &count)
-            ? dicom_pixels_samples(pixels, made.samples, count, err)
-            : ds_fail(err, DS_EFORMAT, "the image's geometry overflows");
+    s = dicom_pixels_samples(pixels, made.samples, planes.count, err);
     if (s != DS_OK) {
         stego_image_free(&made);
         return s;

@@ -114,23 +114,31 @@ static enum ds_status measure_record(const struct carrier_plan *p, const struct 
 }
 
 /* One bit for each sample is the most that is asked of an image, even where the engine could hide
- * more: beyond it what is shown is no longer the image. Measuring several passes costs as much as
- * ten carriers, so it is done only where a single pass is not roomy. */
+ * more: beyond it what is shown is no longer the image. More effort never holds less, so the
+ * cheapest one measures; only within limits of distortion what more effort gains may decide. For a
+ * large study a quick bound will do where it is roomy. Measuring costs as much as some carriers,
+ * and several passes as many, so those are measured only where a single pass is not roomy. */
 static enum ds_status measure_capacity(const struct carrier_plan *p,
                                        const struct stego_image *image, size_t samples,
                                        uint64_t *bytes, struct ds_error *err)
 {
-    struct stego_embed_options how = {.exclude = p->options.region, .max_passes = 1};
-    struct stego_capacity capacity = {0};
-    enum ds_status s = stego_capacity_of(image, &how, &capacity, err);
-    if (s == DS_OK && capacity.one_pass_bytes < samples / 16) {
-        how.max_passes = STEGO_PASSES_MAX;
-        s = stego_capacity_of(image, &how, &capacity, err);
+    struct carrier_hiding hiding = p->options.hiding;
+    const struct stego_rect *region = &p->options.region;
+    uint64_t bits = 0;
+    enum ds_status s = DS_OK;
+    if (!carrier_hiding_is_limited(&hiding)) {
+        hiding.effort = STEGO_FAST;
     }
-    const uint64_t most = capacity.all_passes_bytes > capacity.one_pass_bytes
-                              ? capacity.all_passes_bytes
-                              : capacity.one_pass_bytes;
-    *bytes = most < samples / 8 ? most : samples / 8;
+    if (p->options.is_large) {
+        s = carrier_hiding_at_least(&hiding, image, region, &bits, err);
+    }
+    if (s == DS_OK && bits < samples / 4) {
+        s = carrier_hiding_measure(&hiding, image, region, 1, &bits, err);
+        if (s == DS_OK && bits < samples / 2) {
+            s = carrier_hiding_capacity(&hiding, image, region, &bits, err);
+        }
+    }
+    *bytes = (bits < samples ? bits : samples) / 8;
     return s;
 }
 

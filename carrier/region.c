@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Key regions: a rectangle's samples kept without loss, and what is shown in their place. */
+#include "carrier/block.h"
 #include "carrier/carrier_private.h"
 
-#include "base/size.h"
-
 #include <qrencode.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define QUIET_MODULES 4 /* ISO/IEC 18004: the light border around a QR code */
@@ -25,141 +25,286 @@ enum ds_status carrier_region_check(const struct stego_image *image, const struc
     return DS_OK;
 }
 
-static int32_t *row_of(const struct stego_image *image, const struct stego_rect *r, uint32_t row)
+/* The part of one component that belongs to the region. */
+struct window {
+    int32_t *first;
+    size_t stride;
+    uint32_t columns, rows;
+};
+
+/* A halved component's sample belongs to two columns: it is in the region when one of them is. */
+static struct window window_of(const struct stego_image *image, const struct stego_rect *r,
+                               unsigned component)
 {
-    const size_t frame = (size_t)r->frame * image->rows * image->columns;
-    return image->samples + frame + (size_t)(r->y + row) * image->columns + r->x;
+    const uint32_t halves = image->chroma_halved ? 2 : 1;
+    const size_t full = (size_t)image->columns * image->rows;
+    const size_t small = full / halves;
+    const size_t frame = r->frame * (full + (image->components - 1U) * small);
+    const size_t start = component == 0 ? frame : frame + full + (component - 1U) * small;
+    const uint32_t shrink = component == 0 ? 1 : halves;
+    const uint32_t x = r->x / shrink;
+    const size_t stride = image->columns / shrink;
+    return (struct window){
+        .first = image->samples + start + r->y * stride + x,
+        .stride = stride,
+        .columns = (r->x + r->width - 1) / shrink - x + 1,
+        .rows = r->height,
+    };
 }
 
-/* The median edge detector of JPEG-LS (ITU-T T.87, A.3) inside the rectangle. */
-static int32_t predict(const int32_t *above, const int32_t *row, uint32_t x)
+static int32_t *row_of(const struct window *w, uint32_t y)
 {
-    if (above == NULL) {
-        return x == 0 ? 0 : row[x - 1];
-    }
-    if (x == 0) {
-        return above[0];
-    }
-    const int32_t a = row[x - 1];
-    const int32_t b = above[x];
-    const int32_t c = above[x - 1];
-    const int32_t low = a < b ? a : b;
-    const int32_t high = a < b ? b : a;
-    if (c >= high) {
-        return low;
-    }
-    return c <= low ? high : a + b - c;
+    return w->first + y * w->stride;
 }
 
-/* Residuals modulo 2^16, folded so that small ones of either sign are small. Modulo loses nothing:
- * samples have at most 16 bits. */
-static uint16_t fold(int32_t residual)
+/* ---- the samples, kept ---- */
+
+/* One component as it is coded: ranks above the least one that occurs. A rank is how far a sample
+ * lies above the least that bits_stored allows; a difference is the rank minus that of the
+ * component before it, which is small where colours are greyish. All modulo 2^bits_stored. */
+struct part {
+    struct carrier_block block;
+    uint32_t least;
+    bool is_difference;
+};
+
+#define PART_DIFFERENCE 0x80U /* beside the depth in the first byte */
+
+static void part_finish(struct part *p)
 {
-    const int16_t v = (int16_t)(uint16_t)(uint32_t)residual;
-    return v < 0 ? (uint16_t)(-2 * (int32_t)v - 1) : (uint16_t)(2 * (int32_t)v);
+    free(p->block.values);
 }
 
-static int32_t unfold(uint16_t v)
+static enum ds_status part_init(struct part *p, const struct window *w, struct ds_error *err)
 {
-    return (v & 1U) != 0 ? -((int32_t)v + 1) / 2 : (int32_t)v / 2;
-}
-
-/* All low bytes, then all high bytes: the high plane of small residuals is nearly empty. */
-static enum ds_status put_planes(const struct stego_image *image, const struct stego_rect *r,
-                                 struct ds_bytes *planes, struct ds_error *err)
-{
-    const size_t count = (size_t)r->width * r->height;
-    const enum ds_status s = ds_bytes_resize(planes, 2 * count, err);
+    size_t count = 0;
+    p->block =
+        (struct carrier_block){.columns = w->columns, .rows = w->rows, .depth = CARRIER_DEPTH_MIN};
+    const enum ds_status s = carrier_block_count(&p->block, &count, err);
     if (s != DS_OK) {
         return s;
     }
+    p->block.values = calloc(count, sizeof(uint32_t));
+    return p->block.values != NULL
+               ? DS_OK
+               : ds_fail(err, DS_ENOMEM, "no memory for %zu samples of a region", count);
+}
+
+static uint32_t mask_of(const struct stego_image *image)
+{
+    return UINT32_MAX >> (STEGO_BITS_MAX - image->bits_stored);
+}
+
+static uint32_t rank_of(const struct stego_image *image, int32_t sample)
+{
+    return (uint32_t)sample - (uint32_t)stego_image_min(image);
+}
+
+/* What the component's samples are measured from: those of the one before it. */
+static bool has_before(const struct stego_image *image, unsigned component)
+{
+    return component > 0 && !image->chroma_halved;
+}
+
+static uint32_t before_at(const struct stego_image *image, const struct window *before, uint32_t x,
+                          uint32_t y)
+{
+    return before == NULL ? 0 : rank_of(image, row_of(before, y)[x]);
+}
+
+static unsigned depth_of(uint32_t greatest)
+{
+    unsigned depth = CARRIER_DEPTH_MIN;
+    while (depth < CARRIER_DEPTH_MAX && greatest >> depth != 0) {
+        depth++;
+    }
+    return depth;
+}
+
+/* before: NULL, or what to take the differences from. */
+static void part_fill(struct part *p, const struct stego_image *image, const struct window *w,
+                      const struct window *before)
+{
+    const uint32_t mask = mask_of(image);
+    const uint32_t centre = before == NULL ? 0 : (mask >> 1) + 1; /* differences have two signs */
+    const size_t count = (size_t)w->columns * w->rows;
+    uint32_t *values = p->block.values;
+    uint32_t low = UINT32_MAX;
+    uint32_t high = 0;
     size_t at = 0;
-    for (uint32_t y = 0; y < r->height; y++) {
-        const int32_t *row = row_of(image, r, y);
-        const int32_t *above = y == 0 ? NULL : row_of(image, r, y - 1);
-        for (uint32_t x = 0; x < r->width; x++, at++) {
-            const uint16_t v = fold(row[x] - predict(above, row, x));
-            planes->data[at] = (uint8_t)v;
-            planes->data[count + at] = (uint8_t)(v >> 8);
+    for (uint32_t y = 0; y < w->rows; y++) {
+        for (uint32_t x = 0; x < w->columns; x++, at++) {
+            const uint32_t rank = rank_of(image, row_of(w, y)[x]);
+            values[at] = (rank - before_at(image, before, x, y) + centre) & mask;
+            low = values[at] < low ? values[at] : low;
+            high = values[at] > high ? values[at] : high;
         }
     }
-    return DS_OK;
+    for (size_t i = 0; i < count; i++) {
+        values[i] -= low;
+    }
+    p->block.depth = depth_of(high - low);
+    p->least = (low - centre) & mask;
+    p->is_difference = before != NULL;
+}
+
+static enum ds_status part_encode(const struct part *p, struct ds_bytes *out, struct ds_error *err)
+{
+    const unsigned first = p->block.depth | (p->is_difference ? PART_DIFFERENCE : 0);
+    enum ds_status s = ds_bytes_put_u8(out, (uint8_t)first, err);
+    if (s == DS_OK) {
+        s = carrier_put_number(out, p->least, err);
+    }
+    return s == DS_OK ? carrier_block_encode(&p->block, out, err) : s;
+}
+
+/* As it is, or as differences where that needs fewer bytes. */
+static enum ds_status save_component(const struct stego_image *image, const struct stego_rect *r,
+                                     unsigned component, struct ds_bytes *out, struct ds_error *err)
+{
+    const struct window w = window_of(image, r, component);
+    DS_AUTO(part_finish) struct part p = {0};
+    DS_AUTO(ds_bytes_free) struct ds_bytes plain = DS_BYTES_INIT(STEGO_RECORD_MAX_BYTES);
+    DS_AUTO(ds_bytes_free) struct ds_bytes difference = DS_BYTES_INIT(STEGO_RECORD_MAX_BYTES);
+    enum ds_status s = part_init(&p, &w, err);
+    if (s == DS_OK) {
+        part_fill(&p, image, &w, NULL);
+        s = part_encode(&p, &plain, err);
+    }
+    if (s == DS_OK && has_before(image, component)) {
+        const struct window before = window_of(image, r, component - 1);
+        part_fill(&p, image, &w, &before);
+        s = part_encode(&p, &difference, err);
+    }
+    const bool plain_wins = difference.len == 0 || plain.len <= difference.len;
+    const struct ds_bytes *chosen = plain_wins ? &plain : &difference;
+    if (s == DS_OK && component + 1 < image->components) {
+        s = carrier_put_number(out, (uint32_t)chosen->len, err);
+    }
+    return s == DS_OK ? ds_bytes_append(out, chosen->data, chosen->len, err) : s;
 }
 
 enum ds_status carrier_region_save(const struct stego_image *image, const struct stego_rect *r,
                                    struct ds_bytes *out, struct ds_error *err)
 {
     enum ds_status s = carrier_region_check(image, r, err);
-    DS_AUTO(ds_bytes_free) struct ds_bytes planes = DS_BYTES_INIT(STEGO_RECORD_MAX_BYTES);
-    if (s == DS_OK) {
-        s = put_planes(image, r, &planes, err);
+    for (unsigned i = 0; i < image->components && s == DS_OK; i++) {
+        s = save_component(image, r, i, out, err);
     }
-    return s == DS_OK ? carrier_pack(planes.data, planes.len, out, err) : s;
+    return s;
 }
 
-/* Back into the sample's own range: the residual was taken modulo 2^16. */
-static int32_t wrap(const struct stego_image *image, int32_t v)
+static enum ds_status part_decode(struct part *p, const struct stego_image *image,
+                                  unsigned component, const uint8_t *coded, size_t len,
+                                  struct ds_error *err)
 {
-    const uint16_t low = (uint16_t)(uint32_t)v;
-    return image->is_signed ? (int32_t)(int16_t)low : (int32_t)low;
+    struct ds_cursor c = ds_cursor_over(coded, len);
+    const unsigned first = (unsigned)ds_cursor_be(&c, 1);
+    p->least = carrier_get_number(&c);
+    p->is_difference = (first & PART_DIFFERENCE) != 0;
+    p->block.depth = first & ~PART_DIFFERENCE;
+    if (c.failed || p->block.depth < CARRIER_DEPTH_MIN || p->block.depth > image->bits_stored ||
+        p->least > mask_of(image) || (p->is_difference && !has_before(image, component))) {
+        return ds_fail(err, DS_EFORMAT, "the key region's samples are damaged");
+    }
+    const size_t left = ds_cursor_left(&c);
+    return carrier_block_decode(&p->block, ds_cursor_bytes(&c, left), left, err);
+}
+
+/* Modulo 2^bits_stored nothing can leave the format's range. */
+static void part_empty(const struct part *p, const struct stego_image *image,
+                       const struct window *w, const struct window *before)
+{
+    size_t at = 0;
+    for (uint32_t y = 0; y < w->rows; y++) {
+        for (uint32_t x = 0; x < w->columns; x++, at++) {
+            const uint32_t rank = p->block.values[at] + p->least + before_at(image, before, x, y);
+            row_of(w, y)[x] = (int32_t)(stego_image_min(image) + (int64_t)(rank & mask_of(image)));
+        }
+    }
+}
+
+static enum ds_status restore_component(struct stego_image *image, const struct stego_rect *r,
+                                        unsigned component, struct ds_cursor *c,
+                                        struct ds_error *err)
+{
+    const bool is_last = component + 1 == image->components;
+    const size_t len = is_last ? ds_cursor_left(c) : carrier_get_number(c);
+    const uint8_t *coded = ds_cursor_bytes(c, len);
+    if (coded == NULL) {
+        return ds_fail(err, DS_EFORMAT, "the key region's samples end early");
+    }
+    const struct window w = window_of(image, r, component);
+    DS_AUTO(part_finish) struct part p = {0};
+    enum ds_status s = part_init(&p, &w, err);
+    if (s == DS_OK) {
+        s = part_decode(&p, image, component, coded, len, err);
+    }
+    if (s == DS_OK && p.is_difference) {
+        const struct window before = window_of(image, r, component - 1);
+        part_empty(&p, image, &w, &before);
+    } else if (s == DS_OK) {
+        part_empty(&p, image, &w, NULL);
+    }
+    return s;
 }
 
 enum ds_status carrier_region_restore(struct stego_image *image, const struct stego_rect *r,
                                       const uint8_t *saved, size_t len, struct ds_error *err)
 {
+    struct ds_cursor c = ds_cursor_over(saved, len);
     enum ds_status s = carrier_region_check(image, r, err);
-    DS_AUTO(ds_bytes_free) struct ds_bytes planes = DS_BYTES_INIT(STEGO_RECORD_MAX_BYTES);
-    size_t count = 0;
-    if (s == DS_OK &&
-        (!ds_size_mul(r->width, r->height, &count) || count > STEGO_RECORD_MAX_BYTES / 2)) {
-        s = ds_fail(err, DS_EFORMAT, "a key region of %ux%u is too large", r->width, r->height);
+    for (unsigned i = 0; i < image->components && s == DS_OK; i++) {
+        s = restore_component(image, r, i, &c, err);
     }
-    if (s == DS_OK) {
-        s = carrier_unpack(saved, len, 2 * count, &planes, err);
-    }
-    if (s != DS_OK) {
-        return s;
-    }
-    size_t at = 0;
-    for (uint32_t y = 0; y < r->height; y++) {
-        int32_t *row = row_of(image, r, y);
-        const int32_t *above = y == 0 ? NULL : row_of(image, r, y - 1);
-        for (uint32_t x = 0; x < r->width; x++, at++) {
-            const uint16_t v = (uint16_t)(planes.data[at] | (unsigned)planes.data[count + at] << 8);
-            row[x] = wrap(image, predict(above, row, x) + unfold(v));
-        }
-    }
-    return DS_OK;
+    return s;
 }
 
 /* ---- what is shown instead ---- */
 
-/* Darkest and lightest sample of the frame without padding: a code in these shows under any window
- * that shows the image. */
-static void range_of(const struct stego_image *image, uint32_t frame, int32_t *low, int32_t *high)
+struct shades {
+    int32_t dark, light;
+};
+
+/* Least and greatest sample of one component of the frame without padding: a code in these shows
+ * under any window that shows the image. */
+static struct shades range_of(const struct stego_image *image, uint32_t frame, unsigned component)
 {
-    const size_t count = (size_t)image->rows * image->columns;
-    const int32_t *s = image->samples + frame * count;
-    *low = stego_image_max(image);
-    *high = stego_image_min(image);
+    const struct stego_rect all = {.width = image->columns, .height = image->rows, .frame = frame};
+    const struct window w = window_of(image, &all, component);
+    const size_t count = w.stride * w.rows;
+    int32_t low = stego_image_max(image);
+    int32_t high = stego_image_min(image);
     for (size_t i = 0; i < count; i++) {
-        if (image->has_padding && s[i] >= image->padding_min && s[i] <= image->padding_max) {
+        const int32_t v = w.first[i];
+        if (image->has_padding && v >= image->padding_min && v <= image->padding_max) {
             continue;
         }
-        *low = s[i] < *low ? s[i] : *low;
-        *high = s[i] > *high ? s[i] : *high;
+        low = v < low ? v : low;
+        high = v > high ? v : high;
     }
-    if (*low >= *high) { /* flat, or nothing but padding */
-        *low = stego_image_min(image);
-        *high = stego_image_max(image);
+    if (low >= high) { /* flat, or nothing but padding */
+        return (struct shades){stego_image_min(image), stego_image_max(image)};
     }
+    return (struct shades){low, high};
 }
 
-static void fill(struct stego_image *image, const struct stego_rect *r, int32_t value)
+static struct shades shades_of(const struct stego_image *image, uint32_t frame, unsigned component,
+                               const char *photometric)
 {
-    for (uint32_t y = 0; y < r->height; y++) {
-        int32_t *row = row_of(image, r, y);
-        for (uint32_t x = 0; x < r->width; x++) {
+    if (component > 0 && strncmp(photometric, "YBR", 3) == 0) { /* neither blue nor red */
+        const int32_t grey = INT32_C(1) << (image->bits_stored - 1);
+        return (struct shades){grey, grey};
+    }
+    const struct shades s = range_of(image, frame, component);
+    return strcmp(photometric, "MONOCHROME1") == 0 ? (struct shades){s.light, s.dark} : s;
+}
+
+static void fill(const struct window *w, int32_t value)
+{
+    for (uint32_t y = 0; y < w->rows; y++) {
+        int32_t *row = row_of(w, y);
+        for (uint32_t x = 0; x < w->columns; x++) {
             row[x] = value;
         }
     }
@@ -170,14 +315,13 @@ static void free_code(QRcode **code)
     QRcode_free(*code);
 }
 
-static void draw(struct stego_image *image, const struct stego_rect *r, const QRcode *code,
-                 uint32_t scale, int32_t dark)
+static void draw(const struct window *w, const QRcode *code, uint32_t scale, int32_t dark)
 {
     const uint32_t modules = (uint32_t)code->width;
-    const uint32_t left = (r->width - modules * scale) / 2;
-    const uint32_t top = (r->height - modules * scale) / 2;
+    const uint32_t left = (w->columns - modules * scale) / 2;
+    const uint32_t top = (w->rows - modules * scale) / 2;
     for (uint32_t y = 0; y < modules * scale; y++) {
-        int32_t *row = row_of(image, r, top + y);
+        int32_t *row = row_of(w, top + y);
         for (uint32_t x = 0; x < modules * scale; x++) {
             const size_t module = (size_t)(y / scale) * modules + x / scale;
             if ((code->data[module] & 1U) != 0) {
@@ -187,20 +331,29 @@ static void draw(struct stego_image *image, const struct stego_rect *r, const QR
     }
 }
 
+/* code: NULL for a plain dark area. */
+static void cover(struct stego_image *image, const struct stego_rect *r, const char *photometric,
+                  const QRcode *code, uint32_t scale)
+{
+    for (unsigned i = 0; i < image->components; i++) {
+        const struct window w = window_of(image, r, i);
+        const struct shades s = shades_of(image, r->frame, i, photometric);
+        fill(&w, code == NULL ? s.dark : s.light);
+        if (code != NULL && s.dark != s.light) {
+            draw(&w, code, scale, s.dark);
+        }
+    }
+}
+
 enum ds_status carrier_region_cover(struct stego_image *image, const struct stego_rect *r,
-                                    const char *text, bool inverted, struct ds_error *err)
+                                    const char *text, const char *photometric, struct ds_error *err)
 {
     const enum ds_status s = carrier_region_check(image, r, err);
     if (s != DS_OK) {
         return s;
     }
-    int32_t low = 0;
-    int32_t high = 0;
-    range_of(image, r->frame, &low, &high);
-    const int32_t dark = inverted ? high : low;
-    const int32_t light = inverted ? low : high;
     if (text == NULL) {
-        fill(image, r, dark);
+        cover(image, r, photometric, NULL, 0);
         return DS_OK;
     }
     DS_AUTO(free_code)
@@ -215,8 +368,7 @@ enum ds_status carrier_region_cover(struct stego_image *image, const struct steg
                        "region of %ux%u is too small for the QR code: at least %ux%u", r->width,
                        r->height, across, across);
     }
-    fill(image, r, light);
-    draw(image, r, code, side / across, dark);
+    cover(image, r, photometric, code, side / across);
     return DS_OK;
 }
 
@@ -237,7 +389,7 @@ enum ds_status carrier_region_fits(const struct carrier_original *o,
     text[sizeof(text) - 1] = '\0';
     s = stego_image_copy(&image, &o->image, err);
     if (s == DS_OK) {
-        s = carrier_region_cover(&image, region, text, false, err);
+        s = carrier_region_cover(&image, region, text, o->pixels.photometric, err);
     }
     stego_image_free(&image);
     return s;

@@ -13,7 +13,7 @@ static enum ds_status load_png(struct cli_carried *c, const struct ds_bytes *fil
     uint8_t dataset[DS_SHA256_BYTES];
     enum ds_status s = cli_png_read(file, &c->image, err);
     if (s == DS_OK) {
-        s = stego_extract(&c->image, &payload, NULL, err);
+        s = stego_extract(&c->image, cli_pool(), &payload, NULL, err);
     }
     if (s == DS_OK) {
         s = stego_part_open(&c->part, payload.data, payload.len, ring, err);
@@ -37,8 +37,9 @@ enum ds_status cli_carried_load(struct cli_carried *out, const struct ds_bytes *
 {
     memset(out, 0, sizeof(*out));
     const enum ds_status s =
-        cli_is_png(file) ? load_png(out, file, ring, err)
-                         : carrier_found_load(&out->found, file->data, file->len, ring, err);
+        cli_is_png(file)
+            ? load_png(out, file, ring, err)
+            : carrier_found_load(&out->found, file->data, file->len, ring, cli_pool(), err);
     if (s != DS_OK) {
         cli_carried_free(out);
     }

@@ -47,6 +47,11 @@ int cli_usage(const char *verb, const char *fmt, ...) DS_PRINTF(2, 3);
 /* A bar on standard error, when that is a terminal. total 0: ends it. */
 void cli_progress(const char *what, size_t done, size_t total);
 
+/* Threads for the planes of one image, as many as there are processors; NULL with one, or where
+ * they cannot be had. */
+struct stego_pool *cli_pool(void);
+void cli_pool_finish(void);
+
 /* SIGINT, SIGTERM and SIGHUP ask to stop; loops over files look here. */
 void cli_catch_signals(void);
 bool cli_stopped(void);
@@ -122,9 +127,54 @@ void cli_keys_free(struct cli_keys *k);
 DS_CHECKED enum ds_status cli_password_read(const char *path, struct ds_bytes *out,
                                             struct ds_error *err);
 
+/* ---- how to hide ---- */
+
+enum cli_hiding_option { /* values for getopt_long, apart from every letter */
+                         CLI_OPTION_EFFORT = 256,
+                         CLI_OPTION_PRESERVE,
+                         CLI_OPTION_PRESERVE_MASK,
+                         CLI_OPTION_MAX_DIFFERENCE,
+                         CLI_OPTION_MIN_PSNR,
+                         CLI_OPTION_USE_PADDING,
+};
+#define CLI_HIDING_OPTIONS                                                                         \
+    {"effort", required_argument, NULL, CLI_OPTION_EFFORT},                                        \
+        {"preserve", required_argument, NULL, CLI_OPTION_PRESERVE},                                \
+        {"preserve-mask", required_argument, NULL, CLI_OPTION_PRESERVE_MASK},                      \
+        {"max-difference", required_argument, NULL, CLI_OPTION_MAX_DIFFERENCE},                    \
+        {"min-psnr", required_argument, NULL, CLI_OPTION_MIN_PSNR},                                \
+    {                                                                                              \
+        "use-padding", no_argument, NULL, CLI_OPTION_USE_PADDING                                   \
+    }
+
+struct cli_hiding {
+    struct carrier_hiding how; /* points into this struct once loaded */
+    struct stego_rect preserve[STEGO_PRESERVE_MAX];
+    const char *mask_path;
+    uint8_t *mask;
+};
+
+/* Takes one of the options; NULL, or what is wrong. Other values of c are wrong. */
+const char *cli_hiding_option(struct cli_hiding *h, int c, const char *value);
+/* Reads the mask and makes h->how usable; h must not move from then on. */
+DS_CHECKED enum ds_status cli_hiding_load(struct cli_hiding *h, struct ds_error *err);
+void cli_hiding_finish(struct cli_hiding *h);
+const char *cli_effort_name(enum stego_effort effort);
+
+/* capacity.c: how many bits a file's image holds; DS_ECAPACITY and why, when it is of a kind that
+ * cannot carry. */
+DS_CHECKED enum ds_status cli_capacity_of(const struct ds_bytes *file,
+                                          const struct carrier_hiding *how, uint64_t *bits,
+                                          struct ds_error *err);
+
+/* A decimal number that ends with the character end; *text moves behind it. */
+DS_CHECKED bool cli_number(const char **text, char end, uint32_t *out);
+/* "X,Y,WIDTH,HEIGHT", not empty; the frame stays as it is. */
+DS_CHECKED bool cli_rectangle(const char *text, struct stego_rect *out);
+
 /* ---- PNG ---- */
 
-/* Greyscale of 8 or 16 bits. DS_EUNSUPPORTED for others. image->samples is owned. */
+/* Grey or RGB of 8 or 16 bits. DS_EUNSUPPORTED for others. image->samples is owned. */
 DS_CHECKED enum ds_status cli_png_read(const struct ds_bytes *file, struct stego_image *image,
                                        struct ds_error *err);
 DS_CHECKED enum ds_status cli_png_write(const struct stego_image *image, struct ds_bytes *out,

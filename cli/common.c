@@ -81,6 +81,34 @@ void cli_progress(const char *what, size_t done, size_t total)
     shown = true;
 }
 
+/* ---- threads ---- */
+
+#define THREADS_MAX 64
+
+static struct stego_pool *pool;
+
+struct stego_pool *cli_pool(void)
+{
+    static bool asked;
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    if (!asked && processors > 1) {
+        const unsigned n = processors < THREADS_MAX ? (unsigned)processors : THREADS_MAX;
+        if (stego_pool_new(&pool, n, NULL) != DS_OK) {
+            pool = NULL;
+        }
+    }
+    asked = true;
+    return pool;
+}
+
+void cli_pool_finish(void)
+{
+    stego_pool_free(pool);
+    pool = NULL;
+}
+
+/* ---- signals ---- */
+
 static volatile sig_atomic_t stop_asked;
 
 static void on_signal(int number)

@@ -58,6 +58,7 @@ static int run_verb(const struct cli_verb *verb, int argc, char **argv)
     }
     cli_catch_signals();
     const int code = verb->run(argc, argv);
+    cli_pool_finish();
     cli_progress("", 0, 0);
     if (fflush(stdout) != 0) {
         (void)ds_fail(&err, DS_EIO, "standard output: %m");

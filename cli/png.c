@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Greyscale PNG in and out of memory. libpng reports errors by longjmp: what must survive one lives
- * in a struct outside the function that sets the jump. */
+/* Grey and RGB PNG in and out of memory. libpng reports errors by longjmp: what must survive one
+ * lives in a struct outside the function that sets the jump. */
 #include "cli/cli.h"
 
 #include "base/size.h"
@@ -42,8 +42,9 @@ static void be_silent(png_structp png, png_const_charp text)
 static const char *check_header(struct png_reading *r)
 {
     const unsigned bits = png_get_bit_depth(r->png, r->info);
-    if (png_get_color_type(r->png, r->info) != PNG_COLOR_TYPE_GRAY) {
-        return "not greyscale without alpha";
+    const unsigned colour = png_get_color_type(r->png, r->info);
+    if (colour != PNG_COLOR_TYPE_GRAY && colour != PNG_COLOR_TYPE_RGB) {
+        return "neither grey nor RGB, or with alpha";
     }
     if (bits != 8 && bits != 16) {
         return "not of 8 or 16 bits";
@@ -51,6 +52,7 @@ static const char *check_header(struct png_reading *r)
     r->image.columns = png_get_image_width(r->png, r->info);
     r->image.rows = png_get_image_height(r->png, r->info);
     r->image.frames = 1;
+    r->image.components = colour == PNG_COLOR_TYPE_RGB ? 3 : 1;
     r->image.bits_stored = (uint8_t)bits;
     return r->image.columns > PNG_SIDE_MAX || r->image.rows > PNG_SIDE_MAX ? "too large" : NULL;
 }
@@ -97,9 +99,13 @@ static enum ds_status to_samples(const struct png_reading *r, struct stego_image
         return s;
     }
     const size_t count = (size_t)image->rows * image->columns;
-    for (size_t i = 0; i < count; i++) {
-        image->samples[i] =
-            image->bits_stored == 8 ? r->cells[i] : r->cells[2 * i] << 8 | r->cells[2 * i + 1];
+    const size_t step = image->components;
+    for (size_t c = 0; c < step; c++) { /* the file has the components of a pixel side by side */
+        int32_t *plane = image->samples + c * count;
+        for (size_t i = 0, at = c; i < count; i++, at += step) {
+            plane[i] = image->bits_stored == 8 ? r->cells[at]
+                                               : r->cells[2 * at] << 8 | r->cells[2 * at + 1];
+        }
     }
     return DS_OK;
 }
@@ -152,13 +158,17 @@ static void flush_bytes(png_structp png)
 
 static void fill_row(struct png_writing *w, uint32_t y)
 {
-    const int32_t *samples = w->image->samples + (size_t)y * w->image->columns;
-    for (uint32_t x = 0; x < w->image->columns; x++) {
-        if (w->image->bits_stored == 8) {
-            w->row[x] = (uint8_t)samples[x];
-        } else {
-            w->row[2 * (size_t)x] = (uint8_t)((uint32_t)samples[x] >> 8);
-            w->row[2 * (size_t)x + 1] = (uint8_t)samples[x];
+    const size_t step = w->image->components;
+    const size_t plane = (size_t)w->image->rows * w->image->columns;
+    for (size_t c = 0; c < step; c++) {
+        const int32_t *samples = w->image->samples + c * plane + (size_t)y * w->image->columns;
+        for (size_t x = 0, at = c; x < w->image->columns; x++, at += step) {
+            if (w->image->bits_stored == 8) {
+                w->row[at] = (uint8_t)samples[x];
+            } else {
+                w->row[2 * at] = (uint8_t)((uint32_t)samples[x] >> 8);
+                w->row[2 * at + 1] = (uint8_t)samples[x];
+            }
         }
     }
 }
@@ -167,8 +177,8 @@ static void write_all(struct png_writing *w)
 {
     png_set_write_fn(w->png, w, write_bytes, flush_bytes);
     png_set_IHDR(w->png, w->info, w->image->columns, w->image->rows, w->image->bits_stored,
-                 PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
-                 PNG_FILTER_TYPE_DEFAULT);
+                 w->image->components == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY,
+                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(w->png, w->info);
     for (uint32_t y = 0; y < w->image->rows; y++) {
         fill_row(w, y);
@@ -192,7 +202,7 @@ enum ds_status cli_png_write(const struct stego_image *image, struct ds_bytes *o
     struct png_writing w = {.out = out, .image = image};
     w.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, be_silent, be_silent);
     w.info = w.png != NULL ? png_create_info_struct(w.png) : NULL;
-    w.row = calloc(image->columns, 2);
+    w.row = calloc(image->columns, (size_t)2 * image->components);
     const bool done = w.info != NULL && w.row != NULL && try_write(&w);
     png_destroy_write_struct(&w.png, &w.info);
     free(w.row);
@@ -228,8 +238,9 @@ enum ds_status cli_png_hashes(const struct stego_image *image, uint8_t pixel[DS_
                               uint8_t dataset[DS_SHA256_BYTES], struct ds_error *err)
 {
     char text[128];
-    const int len = snprintf(text, sizeof(text), "dicomstego png 1\ncolumns %u\nrows %u\nbits %u\n",
-                             image->columns, image->rows, image->bits_stored);
+    const int len = snprintf(
+        text, sizeof(text), "dicomstego png 1\ncolumns %u\nrows %u\nbits %u\n%s", image->columns,
+        image->rows, image->bits_stored, image->components == 3 ? "colours rgb\n" : "");
     const enum ds_status s = hash_samples(image, pixel, err);
     return s == DS_OK ? ds_sha256_of(text, (size_t)len, dataset, err) : s;
 }

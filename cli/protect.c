@@ -4,31 +4,10 @@
 #include "base/clock.h"
 #include "base/file.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- the command line ---- */
-
-static bool parse_number(const char **text, char end, uint32_t *out)
-{
-    char *after = NULL;
-    errno = 0;
-    const unsigned long v = strtoul(*text, &after, 10);
-    if (errno != 0 || after == *text || *after != end || v > UINT32_MAX || **text == '-') {
-        return false;
-    }
-    *out = (uint32_t)v;
-    *text = end == '\0' ? after : after + 1;
-    return true;
-}
-
-static bool parse_region(const char *text, struct stego_rect *out)
-{
-    return parse_number(&text, ',', &out->x) && parse_number(&text, ',', &out->y) &&
-           parse_number(&text, ',', &out->width) && parse_number(&text, '\0', &out->height) &&
-           out->width > 0 && out->height > 0;
-}
 
 static bool parse_word(const char *text, const char *const *words, size_t count, int *out)
 {
@@ -52,9 +31,9 @@ static const char *parse_value(struct protect_options *o, int c)
     int word = 0;
     switch (c) {
     case 'R':
-        return parse_region(text, &o->region) ? NULL : "--region takes X,Y,WIDTH,HEIGHT";
+        return cli_rectangle(text, &o->region) ? NULL : "--region takes X,Y,WIDTH,HEIGHT";
     case 'P':
-        if (!parse_number(&text, '\0', &number) || number > 90) {
+        if (!cli_number(&text, '\0', &number) || number > 90) {
             return "--redundancy takes 0 to 90 (percent)";
         }
         o->redundancy = number;
@@ -75,7 +54,7 @@ static const char *parse_value(struct protect_options *o, int c)
         o->origin = text;
         return strlen(text) < STEGO_ORIGIN_BYTES ? NULL : "--origin takes at most 16 characters";
     default:
-        return "see the options";
+        return cli_hiding_option(&o->hiding, c, text);
     }
 }
 
@@ -145,6 +124,7 @@ static int parse(struct protection *p, int argc, char **argv)
         {"unsuitable", required_argument, NULL, 'u'},
         {"origin", required_argument, NULL, 'A'},
         {"force", no_argument, NULL, 'f'},
+        CLI_HIDING_OPTIONS,
         {NULL, 0, NULL, 0},
     };
     p->options.reports = calloc((size_t)argc, sizeof(char *));
@@ -238,6 +218,9 @@ static enum ds_status load_all(struct protection *p, struct ds_error *err)
     if (s == DS_OK && o->key_path != NULL) {
         s = stego_identity_load(&p->signer, o->key_path, o->certificate_path, err);
     }
+    if (s == DS_OK) {
+        s = cli_hiding_load(&p->options.hiding, err);
+    }
     p->request = (struct stego_seal_request){
         .origin = o->origin,
         .created_utc_us = ds_clock_utc_us(),
@@ -316,6 +299,9 @@ static int plan_all(const struct protection *p, struct carrier_plan *plan)
         if (s == DS_OK && p->options.region.width > 0 && carrier_original_image(o) != NULL) {
             s = carrier_region_fits(o, &p->options.region, p->options.qr, &err);
         }
+        if (s == DS_OK && carrier_original_image(o) != NULL) {
+            s = carrier_hiding_fits(&p->options.hiding.how, carrier_original_image(o), &err);
+        }
         if (s == DS_OK) {
             s = carrier_plan_add(plan, o, &err);
         }
@@ -340,6 +326,9 @@ static int refuse_held(const struct protection *p, const struct carrier_slot *sl
     return code;
 }
 
+/* A study of more instances than this is planned by quick bounds. */
+#define STUDY_IS_LARGE 4U
+
 static enum ds_status make_bytes(const struct protection *p, const struct stego_capsule *capsule,
                                  const struct cli_input *in, const struct carrier_slot *slot,
                                  struct ds_bytes *out, struct ds_error *err)
@@ -352,6 +341,7 @@ static enum ds_status make_bytes(const struct protection *p, const struct stego_
     const struct carrier_make_options options = {
         .region = p->options.region,
         .qr = p->options.qr,
+        .hiding = p->options.hiding.how,
         .station = p->options.origin[0] != '\0' ? p->options.origin : NULL,
     };
     enum ds_status s = load_original(in, &o, err);
@@ -423,7 +413,10 @@ static int protect_dicom(struct protection *p)
     DS_AUTO(stego_capsule_auto) struct stego_capsule *capsule = NULL;
     const struct carrier_plan_options how = {.unsuitable = p->options.unsuitable,
                                              .attributes = p->options.attributes,
-                                             .region = p->options.region};
+                                             .region = p->options.region,
+                                             .hiding = p->options.hiding.how,
+                                             .is_large = p->inputs.count > STUDY_IS_LARGE &&
+                                                         p->options.region.width == 0};
     if (carrier_plan_new(&plan, &how, &err) != DS_OK) {
         return cli_complain("", &err);
     }
@@ -466,6 +459,7 @@ static void protection_finish(struct protection *p)
     free(p->owned_certificates);
     free(p->options.reports);
     free(p->options.recipients);
+    cli_hiding_finish(&p->options.hiding);
     stego_identity_free(p->signer);
     ds_bytes_free(&p->password);
     cli_outputs_free(&p->outputs);
@@ -491,7 +485,10 @@ static int run(int argc, char **argv)
     struct ds_error err = {0};
     bool png = false;
     DS_AUTO(protection_finish)
-    struct protection p = {.options = {.origin = "", .redundancy = 25, .unsuitable = CARRIER_HOLD}};
+    struct protection p = {.options = {.origin = "",
+                                       .redundancy = 25,
+                                       .unsuitable = CARRIER_HOLD,
+                                       .hiding = {.how = {.effort = STEGO_BALANCED}}}};
     const int code = parse(&p, argc, argv);
     if (code != CLI_DONE) {
         return code;
@@ -528,6 +525,13 @@ const struct cli_verb cli_protect = {
         "  --certificate FILE\n"
         "  --region X,Y,W,H      covers a key region; its pixels travel sealed\n"
         "  --qr                  puts a QR code over the region\n"
+        "  --effort HOW          fast, balanced (default) or best: less change for more time\n"
+        "  --preserve X,Y,W,H[,FRAME]  these pixels stay as they are, in every frame or in the\n"
+        "                        one named (from 1); may be repeated\n"
+        "  --preserve-mask PNG   so do those that are not 0 in this image of the same size\n"
+        "  --max-difference N    no pixel changes by more than N\n"
+        "  --min-psnr DB         every carrier keeps this PSNR against its original, or exit 6\n"
+        "  --use-padding         pixels with the declared padding value may change, too\n"
         "  --redundancy PERCENT  of the images, so many may be lost (default 25)\n"
         "  --attributes WHICH    whole headers travel along: auto (default), all, changed (none)\n"
         "  --unsuitable WHAT     refuse (default), pass or sidecar what cannot carry\n"

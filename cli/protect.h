@@ -15,6 +15,7 @@ struct protect_options {
     const char *password_path, *key_path, *certificate_path;
     const char *origin;
     struct stego_rect region;
+    struct cli_hiding hiding;
     bool qr;
     unsigned redundancy;
     enum carrier_attributes attributes;

@@ -9,8 +9,8 @@
 
 static const uint8_t png_record[1] = {'P'};
 
-static enum ds_status hide_in(const struct stego_capsule *capsule, uint32_t share,
-                              struct stego_image *image, struct ds_error *err)
+static enum ds_status hide_in(const struct protection *p, const struct stego_capsule *capsule,
+                              uint32_t share, struct stego_image *image, struct ds_error *err)
 {
     struct stego_instance instance = {
         .share_index = share,
@@ -23,7 +23,9 @@ static enum ds_status hide_in(const struct stego_capsule *capsule, uint32_t shar
     if (s == DS_OK) {
         s = stego_capsule_instance(capsule, &instance, &hidden, err);
     }
-    return s == DS_OK ? stego_embed(image, hidden.data, hidden.len, NULL, NULL, err) : s;
+    return s == DS_OK ? carrier_hide(&p->options.hiding.how, image, NULL, hidden.data,
+                                     8 * hidden.len, NULL, err)
+                      : s;
 }
 
 /* From the bytes of the finished file, as the reader will do it; the manifest's hashes were taken
@@ -36,12 +38,12 @@ static enum ds_status prove(const struct ds_bytes *file, struct ds_error *err)
     return s == DS_OK || s == DS_ENOMEM ? s : ds_fail_context(err, DS_EAUTH, "proof failed");
 }
 
-static enum ds_status make_png(const struct stego_capsule *capsule, const struct cli_input *in,
-                               uint32_t share, struct ds_bytes *out, struct ds_error *err)
+static enum ds_status make_png(const struct protection *p, const struct stego_capsule *capsule,
+                               size_t i, struct ds_bytes *out, struct ds_error *err)
 {
     DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
     struct stego_image image = {0};
-    enum ds_status s = ds_file_read(in->path, &file, err);
+    enum ds_status s = ds_file_read(p->inputs.items[i].path, &file, err);
     if (s == DS_OK) {
         s = cli_png_read(&file, &image, err);
     }
@@ -49,7 +51,7 @@ static enum ds_status make_png(const struct stego_capsule *capsule, const struct
         s = ds_fail(err, DS_EUNSUPPORTED, "is a carrier already");
     }
     if (s == DS_OK) {
-        s = hide_in(capsule, share, &image, err);
+        s = hide_in(p, capsule, (uint32_t)i, &image, err);
     }
     if (s == DS_OK) {
         s = cli_png_write(&image, out, err);
@@ -64,8 +66,8 @@ static int make_one(struct protection *p, const struct stego_capsule *capsule, s
     const struct cli_input *in = &p->inputs.items[i];
     DS_AUTO(ds_bytes_free) struct ds_bytes bytes = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
     DS_AUTO(ds_string_free) char *name = NULL;
-    enum ds_status s = cli_stopped() ? ds_fail(&err, DS_EIO, "stopped")
-                                     : make_png(capsule, in, (uint32_t)i, &bytes, &err);
+    enum ds_status s =
+        cli_stopped() ? ds_fail(&err, DS_EIO, "stopped") : make_png(p, capsule, i, &bytes, &err);
     if (s == DS_OK) {
         s = cli_output_name(&p->outputs, &p->inputs, in, p->options.out, &name, &err);
     }

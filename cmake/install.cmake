@@ -18,6 +18,7 @@ install(TARGETS dicomstego_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 # The public headers include each other as "base/..." and "dicomstego/...": one folder above both is enough.
 set(DICOMSTEGO_HEADERS_DIR ${CMAKE_INSTALL_INCLUDEDIR}/dicomstego)
 install(FILES dicomstego/capsule.h dicomstego/engine.h dicomstego/image.h dicomstego/key.h
+    dicomstego/pool.h
     DESTINATION ${DICOMSTEGO_HEADERS_DIR}/dicomstego)
 install(FILES base/base.h base/bytes.h base/error.h base/sha256.h
     DESTINATION ${DICOMSTEGO_HEADERS_DIR}/base)

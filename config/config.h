@@ -52,6 +52,7 @@ enum config_unsuitable {
     CONFIG_UNSUITABLE_HOLD
 };
 enum config_attributes { CONFIG_ATTRIBUTES_AUTO, CONFIG_ATTRIBUTES_ALL, CONFIG_ATTRIBUTES_CHANGED };
+enum config_effort { CONFIG_EFFORT_FAST, CONFIG_EFFORT_BALANCED, CONFIG_EFFORT_BEST };
 
 struct config_protect {
     enum config_payload payload;
@@ -59,8 +60,12 @@ struct config_protect {
     unsigned redundancy_percent;       /* default 25 */
     enum config_unsuitable unsuitable; /* default pass */
     enum config_attributes
-        attributes;   /* whether the whole header travels in the capsule; default auto */
-    bool retain_uids; /* default false */
+        attributes;            /* whether the whole header travels in the capsule; default auto */
+    bool retain_uids;          /* default false */
+    enum config_effort effort; /* default fast */
+    unsigned max_difference;   /* of any pixel; 0 (left out): no limit */
+    unsigned min_psnr_db;      /* of each image, peak 2^BitsStored - 1; 0 (left out): no limit */
+    bool use_padding;          /* declared padding may be changed; default false */
 };
 
 enum config_report_as {

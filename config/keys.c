@@ -17,6 +17,10 @@ static const struct config_choice attributes_choices[] = {{"auto", CONFIG_ATTRIB
                                                           {"all", CONFIG_ATTRIBUTES_ALL},
                                                           {"changed", CONFIG_ATTRIBUTES_CHANGED},
                                                           {0}};
+static const struct config_choice effort_choices[] = {{"fast", CONFIG_EFFORT_FAST},
+                                                      {"balanced", CONFIG_EFFORT_BALANCED},
+                                                      {"best", CONFIG_EFFORT_BEST},
+                                                      {0}};
 static const struct config_choice report_as_choices[] = {
     {"dicom", CONFIG_REPORT_AS_DICOM},
     {"encapsulated_pdf", CONFIG_REPORT_AS_DICOM},
@@ -103,6 +107,13 @@ static const struct config_key protect_keys[] = {
     {"attributes", config_read_word, IN(config_rule, protect.attributes), .fallback = "auto",
      .choices = attributes_choices},
     {"retain_uids", config_read_bool, IN(config_rule, protect.retain_uids), .fallback = "false",
+     .choices = carrier_choices},
+    {"effort", config_read_word, IN(config_rule, protect.effort), .fallback = "fast",
+     .choices = effort_choices},
+    {"max_difference", config_read_count, IN(config_rule, protect.max_difference), .low = 1,
+     .high = 65535},
+    {"min_psnr", config_read_decibel, IN(config_rule, protect.min_psnr_db), .low = 1, .high = 200},
+    {"use_padding", config_read_bool, IN(config_rule, protect.use_padding), .fallback = "false",
      .choices = carrier_choices},
     {0}};
 

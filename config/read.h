@@ -73,8 +73,8 @@ DS_CHECKED enum ds_status config_scalar(struct config_reader *r, const struct co
 /* value.c: readers of single values */
 config_read_fn config_read_map, config_read_text, config_read_word, config_read_bool,
     config_read_port, config_read_count, config_read_duration, config_read_size,
-    config_read_percent, config_read_path, config_read_url, config_read_ae, config_read_host,
-    config_read_log_level;
+    config_read_percent, config_read_decibel, config_read_path, config_read_url, config_read_ae,
+    config_read_host, config_read_log_level;
 /* list.c: readers of lists; one value may stand alone for a list of one */
 config_read_fn config_read_patterns, config_read_callers, config_read_aes, config_read_modalities,
     config_read_uids, config_read_hosts, config_read_rights, config_read_recipients,

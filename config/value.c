@@ -23,6 +23,7 @@ static const struct unit size_units[] = {{"B", 1},
                                          {"TiB", INT64_C(1) << 40},
                                          {0}};
 static const struct unit percent_units[] = {{"%", 1}, {0}};
+static const struct unit decibel_units[] = {{"dB", 1}, {0}};
 static const struct unit no_units[] = {{"", 1}, {0}};
 
 static enum ds_status keep(struct config_reader *r, const char *text, char **target)
@@ -139,6 +140,16 @@ enum ds_status config_read_percent(struct config_reader *r, const struct config_
     int64_t n;
     const enum ds_status s =
         read_quantity(r, key, v, percent_units, "0 % to 100 %, such as '25 %'", &n);
+    *(unsigned *)target = (unsigned)n;
+    return s;
+}
+
+enum ds_status config_read_decibel(struct config_reader *r, const struct config_key *key,
+                                   const struct config_value *v, void *target)
+{
+    int64_t n;
+    const enum ds_status s = read_quantity(
+        r, key, v, decibel_units, "a whole number with dB, such as '80 dB' (1 dB to 200 dB)", &n);
     *(unsigned *)target = (unsigned)n;
     return s;
 }

@@ -204,6 +204,12 @@ bool syntax_is_lossy(const std::string &uid)
     return uid.size() > 22 && uid.compare(0, 22, "1.2.840.10008.1.2.4.10") == 0;
 }
 
+bool syntax_only_packs(const std::string &uid)
+{
+    const frame_decoder decode = own_decoder(uid);
+    return decode == decode_uncompressed || decode == decode_deflated;
+}
+
 ds_status decode_pixels(dicom_pixels *p, const dicom_dataset *d, DcmElement &element, ds_error *err)
 {
     std::size_t frame_bytes = 0;

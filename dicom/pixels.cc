@@ -53,6 +53,7 @@ ds_status read_attributes(dicom_pixels *p, const dicom_dataset *d, ds_error *err
     std::uint16_t rows = 0;
     std::uint16_t columns = 0;
     std::uint16_t representation = 0;
+    std::uint16_t planar = 0;
     ds_status s = required(set, DCM_Rows, "Rows", &rows, err);
     s = s == DS_OK ? required(set, DCM_Columns, "Columns", &columns, err) : s;
     s = s == DS_OK ? required(set, DCM_BitsAllocated, "Bits Allocated", &p->bits_allocated, err)
@@ -70,7 +71,9 @@ ds_status read_attributes(dicom_pixels *p, const dicom_dataset *d, ds_error *err
     p->high_bit = static_cast<std::uint16_t>(p->bits_stored - 1);
     (void)dicom::small_number(set, DCM_HighBit, &p->high_bit);
     (void)dicom::small_number(set, DCM_PixelRepresentation, &representation);
+    (void)dicom::small_number(set, DCM_PlanarConfiguration, &planar);
     p->is_signed = representation == 1;
+    p->is_planar = planar == 1 && p->samples_per_pixel > 1;
     const std::string photometric = text(d, DICOM_TAG(0x0028, 0x0004));
     const std::size_t n = photometric.size() < sizeof p->photometric - 1
                               ? photometric.size()
@@ -80,14 +83,14 @@ ds_status read_attributes(dicom_pixels *p, const dicom_dataset *d, ds_error *err
     return dicom_geometry_check(p, err);
 }
 
-/* Pixel Padding Value and its Range Limit have the VR of the pixels: their bits are read by Pixel
- * Representation (PS3.3 C.7.5.1.1.2). Only for greyscale. */
+/* Pixel Padding Value and its Range Limit are US or SS by Pixel Representation, also where pixels
+ * have 32 bits (PS3.3 C.7.5.1.1.2). Only for greyscale. */
 void read_padding(dicom_pixels *p, const dicom_dataset *d)
 {
     DcmDataset &set = dicom::mutable_set(d);
     std::uint16_t value = 0;
     std::uint16_t limit = 0;
-    if (p->samples_per_pixel != 1 || p->bits_allocated > 16 ||
+    if (p->samples_per_pixel != 1 || p->bits_allocated > 32 ||
         !dicom::small_number(set, DCM_PixelPaddingValue, &value)) {
         return;
     }
@@ -124,6 +127,19 @@ ds_status read_native(dicom_pixels *p, DcmElement &element, ds_error *err)
     return s;
 }
 
+/* What the decoders give is colour by pixel, and no longer subsampled; frames that are only packed
+ * (PS3.5 A.4.11, A.4.13) lie as native ones do. */
+void settle_decoded(dicom_pixels *p, const dicom_dataset *d)
+{
+    if (p->samples_per_pixel < 2 || dicom::syntax_only_packs(d->syntax)) {
+        return;
+    }
+    p->is_planar = false;
+    if (std::strncmp(p->photometric, "YBR_FULL_", 9) == 0) {
+        std::memcpy(p->photometric, "YBR_FULL", 9);
+    }
+}
+
 const char *float_pixels(const dicom_dataset *d)
 {
     if (dicom_dataset_has(d, DICOM_TAG(0x7fe0, 0x0008))) {
@@ -137,8 +153,9 @@ ds_status read_pixels(dicom_pixels *p, const dicom_dataset *d, ds_error *err)
     DcmElement *element = dicom::find(d, DICOM_TAG_PIXEL_DATA);
     if (element == nullptr || (element->getLengthField() == 0)) {
         const char *other = float_pixels(d);
-        return other != nullptr ? ds_fail(err, DS_EUNSUPPORTED, "the pixels are %s", other)
-                                : ds_fail(err, DS_ENOTHING, "no Pixel Data");
+        return other != nullptr
+                   ? ds_fail(err, DS_EUNSUPPORTED, "the pixels are floating point (%s)", other)
+                   : ds_fail(err, DS_ENOTHING, "no Pixel Data");
     }
     ds_status s = read_attributes(p, d, err);
     if (s != DS_OK) {
@@ -148,8 +165,12 @@ ds_status read_pixels(dicom_pixels *p, const dicom_dataset *d, ds_error *err)
     p->was_lossy = (p->was_compressed && dicom::syntax_is_lossy(d->syntax)) ||
                    text(d, DICOM_TAG(0x0028, 0x2110)) == "01";
     read_padding(p, d);
-    return p->was_compressed ? dicom::decode_pixels(p, d, *element, err)
-                             : read_native(p, *element, err);
+    if (!p->was_compressed) {
+        return read_native(p, *element, err);
+    }
+    s = dicom::decode_pixels(p, d, *element, err);
+    settle_decoded(p, d);
+    return s;
 }
 
 /* What stands behind the frames in the Pixel Data that is about to be replaced. */
@@ -210,15 +231,15 @@ ds_status write_pixels(dicom_dataset *d, const dicom_pixels *p, ds_error *err)
     return s;
 }
 
-/* What was decoded is colour by pixel, and no longer subsampled. */
+/* Says of what was decoded how its colour lies now. */
 ds_status settle_colour(dicom_dataset *d, const dicom_pixels *p, ds_error *err)
 {
     if (!p->was_compressed || p->samples_per_pixel < 2) {
         return DS_OK;
     }
-    ds_status s = dicom::put_value(*d->set, DICOM_TAG(0x0028, 0x0006), "0", err);
-    const std::string photometric = text(d, DICOM_TAG(0x0028, 0x0004));
-    if (s == DS_OK && photometric.compare(0, 9, "YBR_FULL_") == 0) {
+    ds_status s =
+        dicom::put_value(*d->set, DICOM_TAG(0x0028, 0x0006), p->is_planar ? "1" : "0", err);
+    if (s == DS_OK && text(d, DICOM_TAG(0x0028, 0x0004)).compare(0, 9, "YBR_FULL_") == 0) {
         s = dicom::put_value(*d->set, DICOM_TAG(0x0028, 0x0004), "YBR_FULL", err);
     }
     return s;

@@ -17,11 +17,12 @@ struct dicom_pixels {
     uint16_t samples_per_pixel;
     uint16_t bits_allocated, bits_stored, high_bit;
     bool is_signed;
+    bool is_planar;      /* Planar Configuration 1: a frame's components one after the other */
     bool was_compressed; /* decoded from an encapsulated syntax */
     bool was_lossy;      /* the syntax or (0028,2110) says that information was lost before */
     bool has_padding;    /* Pixel Padding Value, with its Range Limit (PS3.3 C.7.5.1.1.2) */
-    int32_t padding_min, padding_max;
-    char photometric[17];
+    int32_t padding_min, padding_max; /* as numbers of the pixels' sign */
+    char photometric[17];             /* of the cells: what was decoded is no longer subsampled */
     /* Little endian cells, frame by frame, as stored: bits above bits_stored included; no trailing
      * padding byte. Owned. */
     struct ds_bytes cells;
@@ -40,9 +41,26 @@ void dicom_pixels_free(struct dicom_pixels *p); /* zeroed is fine */
 DS_CHECKED enum ds_status dicom_pixels_write(struct dicom_dataset *d, const struct dicom_pixels *p,
                                              struct ds_error *err);
 
-/* Greyscale only: logical values, sign-extended from bits_stored, cells shifted down by
- * high_bit + 1 - bits_stored. samples has room for frames * rows * columns. DS_EUNSUPPORTED for
- * colour, palette, bits_allocated other than 8 or 16. */
+/* The samples of an image plane after plane: frame by frame, in a frame component by component, in
+ * a plane in raster order. Planar Configuration is only a stride then. */
+struct dicom_planes {
+    uint8_t components; /* 1: greyscale; 3: RGB, YBR_FULL, YBR_FULL_422 */
+    bool chroma_halved; /* YBR_FULL_422 as stored natively, Y1 Y2 Cb Cr (PS3.3 C.7.6.3.1.2): the
+                           second and third component have half the columns */
+    bool is_signed;     /* of the samples: true also for 32 unsigned bits, which do not fit */
+    size_t count;       /* samples of all planes */
+};
+/* DS_EUNSUPPORTED and why, when these pixels have no samples to calculate with: palette colour,
+ * fewer than 8 bits allocated, kinds of colour other than these. */
+DS_CHECKED enum ds_status dicom_pixels_planes(const struct dicom_pixels *p,
+                                              struct dicom_planes *out, struct ds_error *err);
+
+/* A stored value as a sample: unsigned ones of 32 bits have their top bit flipped, which keeps
+ * their order; all others are what they are. */
+int32_t dicom_pixels_sample_of(const struct dicom_pixels *p, int64_t value);
+
+/* Logical values, sign-extended from bits_stored, cells shifted down by high_bit + 1 - bits_stored.
+ * samples has room for planes.count. */
 DS_CHECKED enum ds_status dicom_pixels_samples(const struct dicom_pixels *p, int32_t *samples,
                                                size_t count, struct ds_error *err);
 

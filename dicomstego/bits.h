@@ -23,6 +23,8 @@ struct stego_bits {
 void stego_bits_free(struct stego_bits *b);
 /* The low `width` bits of v (width 0..32), most significant first. */
 void stego_bits_put(struct stego_bits *b, uint32_t v, unsigned width);
+/* v (below 2^31) with its width before it: 5 to 35 bits. */
+void stego_bits_put_number(struct stego_bits *b, uint32_t v);
 /* Bits from..from+count-1 of data. */
 void stego_bits_append(struct stego_bits *b, const uint8_t *data, size_t from, size_t count);
 /* count zero bits behind the present ones; their bytes may then be written directly. */
@@ -51,6 +53,12 @@ static inline size_t stego_reader_left(const struct stego_bit_reader *r)
 }
 
 uint32_t stego_reader_get(struct stego_bit_reader *r, unsigned width);
+uint32_t stego_reader_number(struct stego_bit_reader *r);
+
+/* Exclusive-or of `count` bits of data (from bit 0) with a stream that seed (below 256) and number
+ * (below 256) name: what is hidden then looks random whatever it is, and another seed makes another
+ * attempt of it. Twice is nothing. */
+void stego_whiten(uint8_t *data, size_t count, unsigned seed, unsigned number);
 
 /* How many bits it takes to write any number from 0 to v. */
 static inline unsigned stego_width_of(uint64_t v)

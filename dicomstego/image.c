@@ -7,12 +7,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A plane has at most 2^32 * 2^32 samples, so only the products that follow can overflow. */
 bool stego_image_count(const struct stego_image *image, size_t *out)
 {
-    size_t n = image->columns;
+    const size_t columns = image->columns;
+    size_t n = columns;
     size_t bytes = 0;
     *out = 0;
-    if (image->columns == 0 || image->rows == 0 || image->frames == 0) {
+    if (image->columns == 0 || image->rows == 0 || image->frames == 0 ||
+        (image->components != 1 && image->components != 3)) {
+        return false;
+    }
+    if (image->components == 3) {
+        n = image->chroma_halved ? 2 * columns : 3 * columns;
+    }
+    if (image->chroma_halved && (image->components != 3 || columns % 2 != 0)) {
         return false;
     }
     if (!ds_size_mul(n, image->rows, &n) || !ds_size_mul(n, image->frames, &n) ||
@@ -28,8 +37,9 @@ enum ds_status stego_image_new(struct stego_image *image, struct ds_error *err)
     size_t n = 0;
     image->samples = NULL;
     if (!stego_image_count(image, &n)) {
-        return ds_fail(err, DS_EFORMAT, "no image has %u columns, %u rows and %u frames",
-                       image->columns, image->rows, image->frames);
+        return ds_fail(err, DS_EFORMAT,
+                       "no image has %u columns, %u rows, %u frames and %u components",
+                       image->columns, image->rows, image->frames, image->components);
     }
     image->samples = calloc(n, sizeof(int32_t));
     if (image->samples == NULL) {
@@ -63,13 +73,13 @@ void stego_image_free(struct stego_image *image)
 
 int32_t stego_image_min(const struct stego_image *image)
 {
-    return image->is_signed ? -(INT32_C(1) << (image->bits_stored - 1)) : 0;
+    return image->is_signed ? (int32_t) - (INT64_C(1) << (image->bits_stored - 1U)) : 0;
 }
 
 int32_t stego_image_max(const struct stego_image *image)
 {
     const unsigned bits = image->is_signed ? image->bits_stored - 1U : image->bits_stored;
-    return (INT32_C(1) << bits) - 1;
+    return bits >= 31 ? INT32_MAX : (INT32_C(1) << bits) - 1;
 }
 
 static bool is_padding(const struct stego_image *image, int32_t x)
@@ -108,7 +118,9 @@ enum ds_status stego_image_compare(const struct stego_image *cover,
     size_t n = 0;
     *out = (struct stego_distortion){0};
     if (!stego_image_count(cover, &n) || cover->columns != carrier->columns ||
-        cover->rows != carrier->rows || cover->frames != carrier->frames) {
+        cover->rows != carrier->rows || cover->frames != carrier->frames ||
+        cover->components != carrier->components ||
+        cover->chroma_halved != carrier->chroma_halved) {
         return ds_fail(err, DS_EINVAL, "images of different geometry cannot be compared");
     }
     double squares = 0.0;
@@ -120,7 +132,7 @@ enum ds_status stego_image_compare(const struct stego_image *cover,
         squares += (double)size * size;
     }
     out->mse = squares / (double)n;
-    out->psnr_format_db = psnr_db((double)((INT32_C(1) << cover->bits_stored) - 1), out->mse);
+    out->psnr_format_db = psnr_db((double)((INT64_C(1) << cover->bits_stored) - 1), out->mse);
     out->psnr_dynamic_db = psnr_db(dynamic_range(cover, n), out->mse);
     return DS_OK;
 }

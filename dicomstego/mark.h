@@ -1,62 +1,94 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mark - how a carrier is found: the run of pixels whose lowest bits hold the mark, the lead and
- * the last stage's blob. Private to the engine.
+ * mark - how a plane that carries is found: the run of pixels whose lowest bits hold the mark, the
+ * lead, the map of still pixels and the codec's blob. Private to the engine.
  *
- * Mark and lead lie in consecutive samples of the raster (over all frames), none of which is
- * padding, could become padding by a change of bit 0, or is excluded: so they can be read before
- * anything is known. The blob follows in the next such samples, others being skipped. The displaced
- * bits travel in the hidden stream.
+ * Mark and the lead's head (padding and excluded region) lie in consecutive samples of the raster,
+ * none of which is padding, could become padding by a change of bit 0, or is still: so they can be
+ * read before anything is known. The lead's rest, map and blob follow in the next such samples,
+ * others being skipped; among those that rest and map pass none is still by the map. The displaced
+ * bits travel in the hidden stream. The mark's last byte names
+ * the format's version, so that a carrier of another engine is told from an altered one.
  */
 #ifndef DICOMSTEGO_MARK_H
 #define DICOMSTEGO_MARK_H
 
 #include "dicomstego/bits.h"
-#include "dicomstego/scan.h"
+#include "dicomstego/image.h"
+#include "dicomstego/plane.h"
 
+#define STEGO_MARK_BITS  64U
 #define STEGO_STAGES_MAX 8U
 
-/* What the reader has to know of the last stage; padding and exclusion hold for all stages. */
+enum stego_codec { STEGO_BOARD, STEGO_CHAIN };
+
+/* What the reader has to know. */
 struct stego_lead {
-    unsigned stages; /* 1..STEGO_STAGES_MAX */
+    enum stego_codec codec;
+    unsigned stages; /* of the board: 2, 4 .. STEGO_STAGES_MAX */
+    unsigned seed;   /* 0..255, for stego_whiten */
     bool has_padding;
     int32_t padding_min, padding_max;
-    struct stego_rect exclude; /* empty when width is 0 */
-    size_t bits;               /* hidden in the last stage */
-    size_t blob_bits;          /* room of its blob in the run, zeros at its end */
+    struct stego_rect exclude; /* empty when width is 0; maybe of another frame */
+    bool is_part;              /* of the payload; else it is the whole */
+    size_t first, total;       /* of a part: its first bit, and the payload's bits */
+    bool is_filled;            /* there are more bits in the message than count */
+    size_t count;              /* payload bits in this plane; told only when is_filled */
+    size_t map_bytes;          /* 0: no map */
+    size_t bits;               /* board: hidden in the last stage; chain: in all */
+    size_t blob_bytes;         /* of the board: room for the last stage's blob, zeros at its end */
 };
 
-/* Width of a field that counts bits: both sides know the number of samples. */
-unsigned stego_count_width(const struct stego_scan *scan);
-
-/* Mark, lead and checksum together, in bits. */
-size_t stego_lead_length(const struct stego_scan *scan, const struct stego_lead *lead);
-void stego_lead_write(const struct stego_scan *scan, const struct stego_lead *lead,
+/* Mark and lead. image and index (of the plane) say how wide the fields are. */
+void stego_lead_write(const struct stego_image *image, size_t index, const struct stego_lead *lead,
                       struct stego_bits *out);
+/* Lengths in bits; they do not depend on lead->bits for the board. */
+struct stego_lead_length {
+    size_t head, all; /* both with the mark */
+};
+struct stego_lead_length stego_lead_measure(const struct stego_image *image, size_t index,
+                                            const struct stego_lead *lead);
+/* Reads the head, whose mark is at sample `begin`, and the sample behind it. False when it cannot
+ * be what a writer wrote. */
+DS_CHECKED bool stego_lead_read_head(const struct stego_image *image, size_t index, size_t begin,
+                                     struct stego_lead *lead, size_t *end);
+/* Reads the rest from sample `from` on: plane knows of padding and of what is excluded. */
+DS_CHECKED bool stego_lead_read_rest(const struct stego_image *image,
+                                     const struct stego_plane *plane, size_t from,
+                                     struct stego_lead *lead, size_t *end);
 
 enum stego_finding {
     STEGO_FOUND_NOTHING,
-    STEGO_FOUND_ALTERED, /* a mark, but not one that holds together */
-    STEGO_FOUND_CARRIER
+    STEGO_FOUND_ALTERED, /* nearly a mark */
+    STEGO_FOUND_FOREIGN, /* the mark of another version */
+    STEGO_FOUND_MARK
 };
 
-/* Only geometry and format of scan are used. The first sound mark counts. */
-enum stego_finding stego_mark_find(const struct stego_scan *scan, const int32_t *samples,
-                                   struct stego_lead *lead, size_t *begin);
+/* The first mark in `count` samples; else, of what is not one, what says most. */
+enum stego_finding stego_mark_find(const int32_t *samples, size_t count, size_t *begin);
 
-/* The end of a run of `total` bits at begin whose first `consecutive` samples have no gap; 0 when
- * there is no room. */
-size_t stego_run_end(const struct stego_scan *scan, const int32_t *samples, size_t begin,
-                     size_t consecutive, size_t total);
-/* The most restless place for such a run that starts at or before `latest`. */
-DS_CHECKED bool stego_run_choose(const struct stego_scan *scan, const int32_t *samples,
-                                 size_t consecutive, size_t total, size_t latest, size_t *begin,
-                                 size_t *end);
-/* Appends the lowest bits of the run's samples, skipping those that hold none. */
-void stego_run_read(const struct stego_scan *scan, const int32_t *samples, size_t begin, size_t end,
+/* Samples begin..map-1 hold mark, lead and map, map..end-1 the blob. */
+struct stego_run {
+    size_t begin, map, end;
+};
+
+/* How many bits a run holds: without a gap; without a pixel that is still by the map; and others.
+ * It begins at `latest` at the latest. */
+struct stego_run_need {
+    size_t head, rest_and_map, blob, latest;
+};
+
+/* Looks for the most restless place. plane->still is STEGO_STILL_* for each sample. */
+DS_CHECKED bool stego_run_choose(const struct stego_plane *plane, const struct stego_run_need *need,
+                                 struct stego_run *run);
+/* Goes on from sample `from` until `bits` samples have been met that hold a bit; the sample behind
+ * the last of them, or SIZE_MAX when there are not so many. */
+size_t stego_run_go(const struct stego_plane *plane, size_t from, size_t bits);
+/* Appends the lowest bits of samples from..to-1, skipping those that hold none. */
+void stego_run_read(const struct stego_plane *plane, size_t from, size_t to,
                     struct stego_bits *out);
-/* Sets them; bits has one for each. */
-void stego_run_write(const struct stego_scan *scan, int32_t *samples, size_t begin, size_t end,
+/* Sets them in `samples`, which are the plane's but for bits 0. */
+void stego_run_write(const struct stego_plane *plane, int32_t *samples, size_t from, size_t to,
                      const uint8_t *bits);
 
 #endif

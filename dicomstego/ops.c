@@ -20,38 +20,38 @@ const struct stego_op stego_ops[STEGO_OPS] = {
 
 /* Where the bins begin: every b and b+T of the table is a border, so that what an operation does is
  * a sum of whole bins. */
-static const int32_t bin_floor[STEGO_RANK_BINS + 1] = {
+static const int32_t bin_floor[STEGO_RANK_BINS] = {
     0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96,
     128, 160, 192, 256, 384, 512, 768, 1024, 4096, 65536,
 };
 
-const uint8_t stego_low_rank_bin[256] = {
-    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 12, 13, 13,
-    14, 14, 14, 14, 15, 15, 15, 15, 16, 16, 16, 16, 17, 17, 17, 17,
-    18, 18, 18, 18, 18, 18, 18, 18, 19, 19, 19, 19, 19, 19, 19, 19,
-    20, 20, 20, 20, 20, 20, 20, 20, 21, 21, 21, 21, 21, 21, 21, 21,
-    22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22,
-    23, 23, 23, 23, 23, 23, 23, 23, 23, 23, 23, 23, 23, 23, 23, 23,
-    24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24,
-    24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24,
-    25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25,
-    25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25,
-    26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26,
-    26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26,
-    27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27,
-    27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27,
-    27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27,
-    27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27,
-};
 /* clang-format on */
 
-unsigned stego_high_rank_bin(uint32_t rank)
+static unsigned bin_of(uint64_t rank)
 {
-    unsigned i = stego_low_rank_bin[255];
-    while (i + 1 < STEGO_RANK_BINS && rank >= (uint32_t)bin_floor[i + 1]) {
+    if (rank < 12) {
+        return (unsigned)rank;
+    }
+    unsigned i = 12;
+    while (i + 1 < STEGO_RANK_BINS && rank >= (uint64_t)bin_floor[i + 1]) {
         i++;
     }
     return i;
+}
+
+/* What lies beyond the reach of every operation is only counted: its squares could overflow. The
+ * mean of the squares of first..last is that of a whole number of ranks, rounded down. */
+void stego_stats_add(struct stego_stats *s, unsigned class, uint64_t first, uint64_t last,
+                     uint64_t n)
+{
+    const unsigned i = bin_of(first);
+    struct stego_bin *bin = &s->bin[class][i];
+    bin->n += n;
+    if (i + 1 < STEGO_RANK_BINS) {
+        const uint64_t span = last - first;
+        bin->sum += n * (first + last) / 2;
+        bin->squares += n * (first * last + span * (2 * span + 1) / 6);
+    }
 }
 
 struct stego_plan stego_plan_uniform(int32_t t)
@@ -101,16 +101,21 @@ void stego_plan_decode(struct stego_plan *plan, struct stego_decoder *d)
  * used on the embedder's side only; lambda has 7 significant bits, so lambda * bits is exact and a
  * fused multiply-add gives the same carrier as separate instructions.
  */
-struct outcome {
-    double bits;  /* taken, whole */
-    double error; /* expected sum of squares */
-};
-
-typedef struct outcome outcome_table[STEGO_CLASSES][STEGO_OPS];
-
 #define COST_SAME_BITS   0.25
 #define COST_CHANGE_BITS 9.0
 #define LAMBDA_STEPS     3840U
+
+/* What each operation does to the pixels of one class. */
+struct outcomes {
+    double bits[STEGO_OPS];  /* taken, whole */
+    double error[STEGO_OPS]; /* expected sum of squares */
+};
+
+struct table {
+    unsigned count; /* classes that have pixels */
+    uint8_t class[STEGO_CLASSES];
+    struct outcomes of[STEGO_CLASSES]; /* of class[i] */
+};
 
 static double lambda_at(unsigned i)
 {
@@ -121,107 +126,160 @@ static double lambda_at(unsigned i)
     return v / 4194304.0; /* 2^22: the smallest is 2^-16 */
 }
 
+/* Sums over all bins below each border. */
+struct sums {
+    struct stego_bin below[STEGO_RANK_BINS + 1];
+};
+
+static void sum_up(const struct stego_bin bins[STEGO_RANK_BINS], struct sums *sums)
+{
+    struct stego_bin s = {0, 0, 0};
+    for (unsigned i = 0; i < STEGO_RANK_BINS; i++) {
+        sums->below[i] = s;
+        s.n += bins[i].n;
+        s.sum += bins[i].sum;
+        s.squares += bins[i].squares;
+    }
+    sums->below[STEGO_RANK_BINS] = s;
+}
+
 /* With r = k - b an expanded pixel moves by r or r+1: (r^2 + (r+1)^2) / 2 = r^2 + r + 1/2. */
-static struct outcome outcome_of(const struct stego_bin *bins, const struct stego_op *op)
+static void fill_outcomes(const struct sums *sums, struct outcomes *o)
 {
-    struct outcome o = {0.0, 0.0};
-    const double b = op->b;
-    const double t = op->t;
-    for (unsigned i = 0; i < STEGO_RANK_BINS; i++) {
-        const double n = (double)bins[i].n;
-        if (bins[i].n == 0 || bin_floor[i] < op->b) {
-            continue;
-        }
-        if (bin_floor[i] >= op->b + op->t) {
-            o.error += n * t * t;
-            continue;
-        }
-        const double sum = (double)bins[i].sum;
-        o.error += (double)bins[i].squares - 2.0 * b * sum + b * b * n + sum - b * n + 0.5 * n;
-        o.bits += n;
+    const uint64_t all = sums->below[STEGO_RANK_BINS].n;
+    o->bits[0] = 0.0;
+    o->error[0] = 0.0;
+    for (unsigned i = 1; i < STEGO_OPS; i++) {
+        const struct stego_op *op = &stego_ops[i];
+        const struct stego_bin *from = &sums->below[bin_of((uint64_t)op->b)];
+        const struct stego_bin *to = &sums->below[bin_of((uint64_t)op->b + (uint64_t)op->t)];
+        const double b = op->b;
+        const double t = op->t;
+        const double n = (double)(to->n - from->n);
+        const double sum = (double)(to->sum - from->sum);
+        const double squares = (double)(to->squares - from->squares);
+        o->bits[i] = n;
+        o->error[i] =
+            squares + (1.0 - 2.0 * b) * sum + (b * b - b + 0.5) * n + t * t * (double)(all - to->n);
     }
-    return o;
 }
 
-/* The last operation expands every rank, so it takes a bit of each pixel there is. */
-static bool is_empty(const struct outcome outcomes[STEGO_OPS])
+static void fill_table(const struct stego_stats *stats, struct table *table)
 {
-    return outcomes[STEGO_OPS - 1].bits < 0.5;
-}
-
-static bool has_pixels(const struct stego_bin bins[STEGO_RANK_BINS])
-{
-    for (unsigned i = 0; i < STEGO_RANK_BINS; i++) {
-        if (bins[i].n != 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void fill_outcomes(const struct stego_stats *stats, outcome_table table)
-{
-    memset(table, 0, sizeof(outcome_table));
+    struct sums sums;
+    table->count = 0;
     for (unsigned c = 0; c < STEGO_CLASSES; c++) {
-        if (!has_pixels(stats->bin[c])) {
-            continue;
-        }
-        for (unsigned i = 1; i < STEGO_OPS; i++) {
-            table[c][i] = outcome_of(stats->bin[c], &stego_ops[i]);
+        sum_up(stats->bin[c], &sums);
+        if (sums.below[STEGO_RANK_BINS - 1].n != 0) {
+            table->class[table->count] = (uint8_t)c;
+            fill_outcomes(&sums, &table->of[table->count]);
+            table->count++;
         }
     }
 }
 
-/* One step of the path: the costs of being at each operation after this class, from where each was
- * reached, and the cheapest. */
-static unsigned path_step(const struct outcome outcomes[STEGO_OPS], double lambda,
-                          unsigned cheapest, double cost[STEGO_OPS], uint8_t from[STEGO_OPS])
-{
-    const double change = cost[cheapest] + lambda * COST_CHANGE_BITS;
-    unsigned best = 0;
-    for (unsigned i = 0; i < STEGO_OPS; i++) {
-        const double stay = cost[i] + lambda * COST_SAME_BITS;
-        from[i] = (uint8_t)(stay <= change ? i : cheapest);
-        cost[i] = (stay <= change ? stay : change) + outcomes[i].error;
-        cost[i] -= lambda * outcomes[i].bits;
-        best = cost[i] < cost[best] ? i : best;
-    }
-    return best;
-}
+/* The operations worth a look for one class. One that costs more than the cheapest and two changes
+ * of operation is on no cheapest path. */
+struct choice {
+    unsigned count;
+    uint8_t op[STEGO_OPS];
+    double cost[STEGO_OPS];
+};
 
-/* The cheapest path through the classes at this lambda (Viterbi); returns the bits it takes. */
-static double best_path(outcome_table table, double lambda, struct stego_plan *plan)
+static void choose_ops(const struct outcomes *o, double lambda, struct choice *choice)
 {
     double cost[STEGO_OPS];
-    uint8_t from[STEGO_CLASSES][STEGO_OPS];
-    unsigned cheapest = 0;
+    double least = 0.0;
     for (unsigned i = 0; i < STEGO_OPS; i++) {
-        cost[i] = i == 0 ? 0.0 : lambda * COST_CHANGE_BITS;
+        cost[i] = o->error[i] - lambda * o->bits[i];
     }
-    for (unsigned c = 0; c < STEGO_CLASSES; c++) {
-        if (!is_empty(table[c])) {
-            cheapest = path_step(table[c], lambda, cheapest, cost, from[c]);
-            continue;
-        }
-        for (unsigned i = 0; i < STEGO_OPS; i++) {
-            from[c][i] = (uint8_t)i; /* keeps what it has, at next to no cost */
-        }
+    for (unsigned i = 0; i < STEGO_OPS; i++) {
+        least = cost[i] < least ? cost[i] : least;
     }
-    double bits = 0.0;
-    for (unsigned c = STEGO_CLASSES; c-- > 0;) {
-        plan->op[c] = (uint8_t)cheapest;
-        bits += table[c][cheapest].bits;
-        cheapest = from[c][cheapest];
+    const double most = least + 2.0 * COST_CHANGE_BITS * lambda;
+    choice->count = 0;
+    for (unsigned i = 0; i < STEGO_OPS; i++) {
+        choice->op[choice->count] = (uint8_t)i;
+        choice->cost[choice->count] = cost[i];
+        choice->count += cost[i] <= most;
     }
-    return bits;
 }
 
-static bool try_lambda(outcome_table *tables, unsigned count, double lambda, double need,
+/* The cheapest paths through the classes up to one that end in each of its choices. */
+struct paths {
+    unsigned count, cheapest;
+    uint8_t op[STEGO_OPS];
+    uint8_t from[STEGO_OPS]; /* the place in the paths to the class before */
+    double cost[STEGO_OPS];
+};
+
+/* Adds one class to the paths in `last`; both lists are in order of the operations. */
+static void extend_paths(const struct paths *last, const struct choice *choice, double lambda,
+                         struct paths *next)
+{
+    const double change = last->cost[last->cheapest] + lambda * COST_CHANGE_BITS;
+    unsigned k = 0;
+    next->count = choice->count; /* 1 or more: the cheapest operation is always chosen */
+    next->cheapest = 0;
+    next->op[0] = 0;
+    next->from[0] = 0;
+    next->cost[0] = 0.0;
+    for (unsigned i = 0; i < choice->count; i++) {
+        while (k < last->count && last->op[k] < choice->op[i]) {
+            k++;
+        }
+        const bool may_stay = k < last->count && last->op[k] == choice->op[i];
+        const double stay = may_stay ? last->cost[k] + lambda * COST_SAME_BITS : change;
+        const bool stays = may_stay && stay <= change;
+        next->op[i] = choice->op[i];
+        next->from[i] = (uint8_t)(stays ? k : last->cheapest);
+        next->cost[i] = (stays ? stay : change) + choice->cost[i];
+        next->cheapest = next->cost[i] < next->cost[next->cheapest] ? i : next->cheapest;
+    }
+}
+
+/* What a plan is expected to do. */
+struct total {
+    double bits, error;
+};
+
+/* The cheapest path through the classes at this lambda (Viterbi). Classes without pixels keep the
+ * operation before them, at next to no cost. */
+static struct total best_path(const struct table *table, double lambda, struct stego_plan *plan)
+{
+    struct paths paths[STEGO_CLASSES + 1];
+    struct choice choice;
+    struct total total = {0.0, 0.0};
+    const unsigned count = table->count;
+    paths[0].count = 1;
+    paths[0].cheapest = 0;
+    paths[0].op[0] = 0;
+    paths[0].cost[0] = 0.0;
+    unsigned at = 0; /* the end of the cheapest path */
+    for (unsigned i = 0; i < count; i++) {
+        choose_ops(&table->of[i], lambda, &choice);
+        extend_paths(&paths[i], &choice, lambda, &paths[i + 1]);
+        at = paths[i + 1].cheapest;
+    }
+    uint8_t next = STEGO_CLASSES;
+    for (unsigned i = count; i-- > 0;) {
+        const unsigned op = paths[i + 1].op[at];
+        memset(plan->op + table->class[i], (int)op, next - table->class[i]);
+        next = table->class[i];
+        total.bits += table->of[i].bits[op];
+        total.error += table->of[i].error[op];
+        at = paths[i + 1].from[at];
+    }
+    memset(plan->op, 0, next);
+    return total;
+}
+
+static bool try_lambda(const struct table *tables, unsigned count, double lambda, double need,
                        struct stego_plan plans[], uint64_t bits[])
 {
     double all = 0.0;
     for (unsigned i = 0; i < count; i++) {
-        const double took = best_path(tables[i], lambda, &plans[i]);
+        const double took = best_path(&tables[i], lambda, &plans[i]).bits;
         bits[i] = (uint64_t)took;
         all += took;
     }
@@ -231,22 +289,42 @@ static bool try_lambda(outcome_table *tables, unsigned count, double lambda, dou
 bool stego_plans_choose(const struct stego_stats *const stats[], unsigned count, uint64_t need,
                         struct stego_plan plans[], uint64_t bits[])
 {
-    outcome_table tables[2];
+    struct table tables[2];
+    struct stego_plan tried[2];
+    uint64_t tried_bits[2];
+    unsigned enough = LAMBDA_STEPS; /* what was found there is in plans and bits */
+    unsigned below = 0;             /* every lambda under it takes too little */
     for (unsigned i = 0; i < count; i++) {
-        fill_outcomes(stats[i], tables[i]);
-    }
-    unsigned enough = LAMBDA_STEPS - 1;
-    unsigned below = 0; /* every lambda under it takes too little */
-    if (!try_lambda(tables, count, lambda_at(enough), (double)need, plans, bits)) {
-        return false;
+        fill_table(stats[i], &tables[i]);
     }
     while (below < enough) {
         const unsigned middle = below + (enough - below) / 2;
-        if (try_lambda(tables, count, lambda_at(middle), (double)need, plans, bits)) {
+        if (try_lambda(tables, count, lambda_at(middle), (double)need, tried, tried_bits)) {
             enough = middle;
+            memcpy(plans, tried, count * sizeof *plans);
+            memcpy(bits, tried_bits, count * sizeof *bits);
         } else {
             below = middle + 1;
         }
     }
-    return try_lambda(tables, count, lambda_at(enough), (double)need, plans, bits);
+    return enough < LAMBDA_STEPS;
+}
+
+void stego_stats_curve(const struct stego_stats *const stats[2], struct stego_curve *curve)
+{
+    struct table tables[2];
+    struct stego_plan plan;
+    struct total most = {0.0, 0.0};
+    fill_table(stats[0], &tables[0]);
+    fill_table(stats[1], &tables[1]);
+    for (unsigned i = 0; i < STEGO_PRICES; i++) {
+        const double price = stego_price(i);
+        const struct total a = best_path(&tables[0], price, &plan);
+        const struct total b = best_path(&tables[1], price, &plan);
+        /* Where the plan's cost weighs, a dearer bit can be bought with fewer of them. */
+        most.bits = a.bits + b.bits > most.bits ? a.bits + b.bits : most.bits;
+        most.error = a.error + b.error > most.error ? a.error + b.error : most.error;
+        curve->bits[i] = most.bits;
+        curve->error[i] = most.error;
+    }
 }

@@ -11,13 +11,14 @@
 #define DICOMSTEGO_OPS_H
 
 #include "dicomstego/coder.h"
+#include "dicomstego/kernel.h"
+#include "dicomstego/plane.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define STEGO_CLASSES   64U
 #define STEGO_OPS       64U
-#define STEGO_RANK_BINS 34U
+#define STEGO_RANK_BINS 35U
 
 struct stego_op {
     int32_t b;
@@ -48,23 +49,18 @@ struct stego_stats {
     struct stego_bin bin[STEGO_CLASSES][STEGO_RANK_BINS];
 };
 
-/* Ranks are below 2^16: samples have at most 16 bits. */
-extern const uint8_t stego_low_rank_bin[256];
-unsigned stego_high_rank_bin(uint32_t rank);
-
-static inline void stego_stats_add(struct stego_stats *s, unsigned class, uint32_t rank)
-{
-    const unsigned i = rank < 256 ? stego_low_rank_bin[rank] : stego_high_rank_bin(rank);
-    struct stego_bin *bin = &s->bin[class][i];
-    bin->n++;
-    bin->sum += rank;
-    bin->squares += (uint64_t)rank * rank;
-}
+/* Adds n pixels with ranks spread evenly from first to last, which are in the same bin. */
+void stego_stats_add(struct stego_stats *s, unsigned class, uint64_t first, uint64_t last,
+                     uint64_t n);
 
 /* Finds the plans that take at least `need` bits in all at the least squared error, counting what
  * the plans themselves cost. stats and plans have `count` (1 or 2) elements; bits[i] is what plan i
  * is expected to take. False when no plan takes that much. */
 DS_CHECKED bool stego_plans_choose(const struct stego_stats *const stats[], unsigned count,
                                    uint64_t need, struct stego_plan plans[], uint64_t bits[]);
+
+/* What both colours of a plane take at each price, the cost of the plans considered but not taken
+ * off. */
+void stego_stats_curve(const struct stego_stats *const stats[2], struct stego_curve *curve);
 
 #endif

@@ -88,6 +88,19 @@ static const struct config_rule *rule_named(const struct config *c, const char *
     return NULL;
 }
 
+struct carrier_hiding protector_hiding(const struct config_protect *p)
+{
+    static const enum stego_effort efforts[] = {[CONFIG_EFFORT_FAST] = STEGO_FAST,
+                                                [CONFIG_EFFORT_BALANCED] = STEGO_BALANCED,
+                                                [CONFIG_EFFORT_BEST] = STEGO_BEST};
+    return (struct carrier_hiding){
+        .effort = efforts[p->effort],
+        .max_difference = p->max_difference,
+        .min_psnr_db = p->min_psnr_db,
+        .use_padding = p->use_padding,
+    };
+}
+
 enum ds_status protector_make(struct capsule_cache *cache, struct db *db,
                               const struct settings *settings, const struct db_delivery *delivery,
                               const char *transfer_syntax, struct carrier_made *out,
@@ -110,8 +123,12 @@ enum ds_status protector_make(struct capsule_cache *cache, struct db *db,
         .with_key_block = delivery->with_key_block,
         .with_certificate = delivery->with_certificate,
     };
+    static const struct config_protect gone = {.effort = CONFIG_EFFORT_FAST};
+    const struct config_protect *protect =
+        rule != NULL && rule->has_protect ? &rule->protect : &gone;
     const struct carrier_make_options options = {
-        .retain_uids = rule != NULL && rule->has_protect && rule->protect.retain_uids,
+        .retain_uids = protect->retain_uids,
+        .hiding = protector_hiding(protect),
         .station = c->ae_title,
         .transfer_syntax = transfer_syntax,
     };

@@ -24,6 +24,9 @@ struct capsule_cache {
 };
 void capsule_cache_free(struct capsule_cache *c);
 
+/* What a rule asks of hiding. */
+struct carrier_hiding protector_hiding(const struct config_protect *p);
+
 /* Makes the delivery's carrier or sidecar in transfer_syntax (native; NULL: Explicit VR Little
  * Endian) and proves it. */
 DS_CHECKED enum ds_status protector_make(struct capsule_cache *cache, struct db *db,

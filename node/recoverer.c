@@ -85,7 +85,7 @@ static enum ds_status open_carrier(struct recovery *r, const struct db_instance 
 {
     DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
     const enum ds_status s = protector_read_file(carrier, &file, err);
-    return s == DS_OK ? carrier_found_load(found, file.data, file.len, &r->keyring, err) : s;
+    return s == DS_OK ? carrier_found_load(found, file.data, file.len, &r->keyring, NULL, err) : s;
 }
 
 /* A carrier whose key or attributes travel in the shares stays pending while shares may still come:

@@ -60,15 +60,22 @@ static void seal(struct journey *j, const struct carrier_plan_options *how)
     carrier_plan_free(plan);
 }
 
-static struct journey travel(const char *name, const struct carrier_plan_options *how)
+static struct journey begin(const struct ds_bytes *file)
 {
     struct journey j = {.file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES)};
+    assert_int_equal(carrier_original_load(&j.original, file->data, file->len, NULL), DS_OK);
+    return j;
+}
+
+static struct journey travel(const char *name, const struct carrier_plan_options *how)
+{
     struct ds_error err = {0};
     struct ds_bytes b = read_data(name);
-    assert_int_equal(carrier_original_load(&j.original, b.data, b.len, NULL), DS_OK);
+    struct journey j = begin(&b);
     ds_bytes_free(&b);
     seal(&j, how);
-    const struct carrier_make_options options = {.region = how->region, .station = "CLINIC_A"};
+    const struct carrier_make_options options = {
+        .region = how->region, .hiding = how->hiding, .station = "CLINIC_A"};
     if (carrier_make(j.capsule, j.original, &j.slot, &options, &j.made, &err) != DS_OK) {
         fail_msg("%s: %s", name, err.text);
     }
@@ -99,7 +106,7 @@ static void expect_original(const struct journey *j, const struct ds_bytes *file
     struct stego_collector *c = NULL;
     struct carrier_restored r = {0};
     struct ds_error err = {0};
-    assert_int_equal(carrier_found_load(&f, file->data, file->len, &keys, NULL), DS_OK);
+    assert_int_equal(carrier_found_load(&f, file->data, file->len, &keys, NULL, NULL), DS_OK);
     assert_int_equal(stego_collector_new(&c, NULL), DS_OK);
     assert_int_equal(stego_collector_add(c, carrier_found_part(f), NULL), DS_OK);
     if (carrier_restore(f, c, &keys, &r, &err) != DS_OK) {
@@ -140,7 +147,7 @@ static void ordinary_records_are_at_most_256_bytes_and_give_the_file_back_alone(
         struct journey j = travel(names[i], &lean);
         struct carrier_found *f = NULL;
         assert_int_equal(j.slot.placement, CARRIER_IN_PIXELS);
-        assert_int_equal(carrier_found_load(&f, j.file.data, j.file.len, NULL, NULL), DS_OK);
+        assert_int_equal(carrier_found_load(&f, j.file.data, j.file.len, NULL, NULL, NULL), DS_OK);
         assert_true(stego_part_manifest(carrier_found_part(f))->record_bytes <= 256);
         carrier_found_free(f);
         expect_original(&j, &j.file, true);
@@ -166,6 +173,184 @@ static void compressed_originals_come_back_in_pixel_and_dataset_hash(void **stat
     }
 }
 
+static void colour_carries_and_comes_back_to_the_byte(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "us/us1-rgb-uncompressed.dcm",
+        "us/epicard-rgb-bigendian.dcm",
+        "us/ybr-full-422-uncompressed.dcm",
+        "other/color-pl.dcm", /* by plane */
+        "other/color-px.dcm",
+        "other/test-pattern-rgb.dcm",
+        "other/vl1-endoscopy-rgb.dcm",
+    };
+    for (size_t i = 0; i < DS_ARRAY_SIZE(names); i++) {
+        struct journey j = travel(names[i], &lean);
+        if (j.slot.placement != CARRIER_IN_PIXELS) {
+            fail_msg("%s: %s", names[i], j.slot.reason);
+        }
+        expect_original(&j, &j.file, true);
+        journey_finish(&j);
+    }
+}
+
+static void a_compressed_colour_original_says_how_its_carrier_lies(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *photometric;
+    } cases[] = {{"syntaxes/made-us-rgb/jpeg-baseline-422.dcm", "YBR_FULL"},
+                 {"syntaxes/made-us-rgb/rle.dcm", "RGB"},
+                 {"syntaxes/made-us-rgb/jpegls-lossless.dcm", "RGB"}};
+    for (size_t i = 0; i < DS_ARRAY_SIZE(cases); i++) {
+        struct journey j = travel(cases[i].name, &lean);
+        struct dicom_dataset *d = NULL;
+        struct dicom_pixels p = {0};
+        assert_int_equal(j.slot.placement, CARRIER_IN_PIXELS);
+        assert_int_equal(dicom_dataset_read(&d, j.file.data, j.file.len, NULL, NULL), DS_OK);
+        assert_int_equal(dicom_pixels_read(&p, d, NULL), DS_OK);
+        assert_false(p.was_compressed);
+        assert_false(p.is_planar);
+        assert_string_equal(p.photometric, cases[i].photometric);
+        dicom_pixels_free(&p);
+        dicom_dataset_free(d);
+        expect_original(&j, &j.file, false);
+        journey_finish(&j);
+    }
+}
+
+/* A CT slice in cells of 32 bits: its values four bits further up, and for 32 stored bits around
+ * 2^31. */
+static struct ds_bytes widen(const char *name, uint16_t bits_stored)
+{
+    struct ds_bytes b = read_data(name);
+    struct ds_bytes out = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    struct dicom_dataset *d = NULL;
+    struct dicom_pixels p = {0};
+    char number[8];
+    assert_int_equal(dicom_dataset_read(&d, b.data, b.len, NULL, NULL), DS_OK);
+    assert_int_equal(dicom_pixels_read(&p, d, NULL), DS_OK);
+    const size_t count = p.cells.len / 2;
+    assert_int_equal(ds_bytes_resize(&p.cells, 4 * count, NULL), DS_OK);
+    for (size_t i = count; i-- > 0;) {
+        const uint32_t v = p.cells.data[2 * i] | (uint32_t)p.cells.data[2 * i + 1] << 8;
+        const uint32_t wide = (v << 4 | (v & 15U)) + (bits_stored == 32 ? 0x7fff8000U : 0);
+        for (unsigned k = 0; k < 4; k++) {
+            p.cells.data[4 * i + k] = (uint8_t)(wide >> (8 * k));
+        }
+    }
+    p.bits_allocated = 32;
+    p.bits_stored = bits_stored;
+    p.high_bit = (uint16_t)(bits_stored - 1);
+    const struct {
+        uint16_t element, value;
+    } numbers[] = {{0x0100, 32}, {0x0101, bits_stored}, {0x0102, p.high_bit}};
+    for (size_t i = 0; i < DS_ARRAY_SIZE(numbers); i++) {
+        (void)snprintf(number, sizeof(number), "%u", numbers[i].value);
+        assert_int_equal(dicom_dataset_set(d, DICOM_TAG(0x0028, numbers[i].element), number, NULL),
+                         DS_OK);
+    }
+    assert_int_equal(dicom_pixels_write(d, &p, NULL), DS_OK);
+    assert_int_equal(dicom_dataset_write_part10(d, "1.2.840.10008.1.2.1", &out, NULL), DS_OK);
+    dicom_pixels_free(&p);
+    dicom_dataset_free(d);
+    ds_bytes_free(&b);
+    return out;
+}
+
+static void grey_of_32_bits_carries(void **state)
+{
+    (void)state;
+    static const uint16_t stored[] = {20, 32};
+    for (size_t i = 0; i < DS_ARRAY_SIZE(stored); i++) {
+        struct ds_bytes file = widen("ct/philips-ingenuity/0001.dcm", stored[i]);
+        struct journey j = begin(&file);
+        const struct carrier_make_options options = {.station = "CLINIC_A"};
+        seal(&j, &lean);
+        if (j.slot.placement != CARRIER_IN_PIXELS) {
+            fail_msg("%u bits: %s", stored[i], j.slot.reason);
+        }
+        assert_int_equal(carrier_make(j.capsule, j.original, &j.slot, &options, &j.made, NULL),
+                         DS_OK);
+        assert_int_equal(carrier_made_part10(&j.made, &j.file, NULL), DS_OK);
+        expect_original(&j, &j.file, true);
+        journey_finish(&j);
+        ds_bytes_free(&file);
+    }
+}
+
+static void limits_of_the_plan_decide_who_carries(void **state)
+{
+    (void)state;
+    struct carrier_plan_options how = lean;
+    how.hiding = (struct carrier_hiding){.max_difference = 1, .min_psnr_db = 80};
+    struct journey j = travel("ct/ge-hispeed/0001.dcm", &how);
+    assert_int_equal(j.slot.placement, CARRIER_IN_PIXELS);
+    assert_int_equal(j.made.distortion.max_difference, 1);
+    assert_true(j.made.distortion.psnr_format_db >= 80);
+    expect_original(&j, &j.file, true);
+    journey_finish(&j);
+    how.hiding.min_psnr_db = 200;
+    j = travel("ct/ge-hispeed/0001.dcm", &how);
+    assert_int_equal(j.slot.placement, CARRIER_SIDECAR);
+    assert_true(j.slot.reason[0] != '\0');
+    expect_original(&j, &j.file, true);
+    journey_finish(&j);
+}
+
+/* Where a frame's first changed cell is in the carrier; SIZE_MAX when it carries nothing. */
+static size_t first_change(const struct journey *j, const struct dicom_pixels *carrier,
+                           uint32_t frame)
+{
+    const uint8_t *was = j->original->pixels.cells.data;
+    const size_t len = carrier->cells.len / carrier->frames;
+    for (size_t at = frame * len; at < (frame + 1) * len; at++) {
+        if (was[at] != carrier->cells.data[at]) {
+            return at;
+        }
+    }
+    return SIZE_MAX;
+}
+
+static void an_altered_frame_is_named(void **state)
+{
+    (void)state;
+    struct journey j = travel("nm/heart-13frames.dcm", &lean);
+    struct dicom_dataset *d = NULL;
+    struct dicom_pixels p = {0};
+    assert_int_equal(dicom_dataset_read(&d, j.file.data, j.file.len, NULL, NULL), DS_OK);
+    assert_int_equal(dicom_pixels_read(&p, d, NULL), DS_OK);
+    unsigned named = 0;
+    unsigned carrying = 0;
+    for (uint32_t frame = 0; frame < p.frames; frame++) {
+        const size_t at = first_change(&j, &p, frame);
+        if (at == SIZE_MAX) {
+            continue;
+        }
+        struct ds_bytes altered = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+        struct carrier_found *f = NULL;
+        struct ds_error err = {0};
+        char want[32];
+        (void)snprintf(want, sizeof(want), "in frame %u of 13", frame + 1);
+        p.cells.data[at] ^= 2;
+        assert_int_equal(dicom_pixels_write(d, &p, NULL), DS_OK);
+        assert_int_equal(dicom_dataset_write_part10(d, "1.2.840.10008.1.2.1", &altered, NULL),
+                         DS_OK);
+        assert_int_equal(carrier_found_load(&f, altered.data, altered.len, NULL, NULL, &err),
+                         DS_EAUTH);
+        named += strstr(err.text, want) != NULL ? 1 : 0;
+        carrying++;
+        p.cells.data[at] ^= 2;
+        ds_bytes_free(&altered);
+    }
+    assert_true(carrying > 1);
+    assert_int_equal(named, carrying);
+    dicom_pixels_free(&p);
+    dicom_dataset_free(d);
+    journey_finish(&j);
+}
+
 static void making_twice_gives_the_same_bytes(void **state)
 {
     (void)state;
@@ -187,7 +372,7 @@ static void every_flipped_pixel_is_noticed(void **state)
         const size_t at = j.file.len - 2U * 1601U * i;
         struct carrier_found *f = NULL;
         j.file.data[at] ^= 1;
-        const enum ds_status s = carrier_found_load(&f, j.file.data, j.file.len, NULL, NULL);
+        const enum ds_status s = carrier_found_load(&f, j.file.data, j.file.len, NULL, NULL, NULL);
         assert_true(s == DS_EAUTH || s == DS_ENOTHING);
         assert_null(f);
         j.file.data[at] ^= 1;
@@ -236,7 +421,7 @@ static void replaced_attributes_without_envelopes_are_refused(void **state)
     struct carrier_found *f = NULL;
     struct carrier_restored r = {0};
     struct ds_error err = {0};
-    assert_int_equal(carrier_found_load(&f, stripped.data, stripped.len, &keys, NULL), DS_OK);
+    assert_int_equal(carrier_found_load(&f, stripped.data, stripped.len, &keys, NULL, NULL), DS_OK);
     assert_int_equal(carrier_restore(f, NULL, &keys, &r, &err), DS_EAUTH);
     assert_int_equal(r.file.len, 0);
     assert_non_null(strstr(err.text, "altered"));
@@ -263,7 +448,7 @@ static void one_altered_attribute_that_we_never_touched_is_refused(void **state)
     assert_int_equal(dicom_dataset_read(&d, j.file.data, j.file.len, NULL, NULL), DS_OK);
     assert_int_equal(dicom_dataset_set(d, DICOM_TAG_PATIENT_ID, "ANOTHER", NULL), DS_OK);
     assert_int_equal(dicom_dataset_write_part10(d, "1.2.840.10008.1.2.1", &altered, NULL), DS_OK);
-    assert_int_equal(carrier_found_load(&f, altered.data, altered.len, &keys, NULL), DS_OK);
+    assert_int_equal(carrier_found_load(&f, altered.data, altered.len, &keys, NULL, NULL), DS_OK);
     assert_int_equal(carrier_restore(f, NULL, &keys, &r, NULL), DS_EAUTH);
     assert_int_equal(r.file.len, 0);
     carrier_found_free(f);
@@ -278,7 +463,7 @@ static void without_the_key_nothing_but_pixels_is_given(void **state)
     struct journey j = travel("ct/ge-hispeed/0001.dcm", &lean);
     struct carrier_found *f = NULL;
     struct carrier_restored r = {0};
-    assert_int_equal(carrier_found_load(&f, j.file.data, j.file.len, NULL, NULL), DS_OK);
+    assert_int_equal(carrier_found_load(&f, j.file.data, j.file.len, NULL, NULL, NULL), DS_OK);
     assert_int_equal(carrier_restore(f, NULL, NULL, &r, NULL), DS_ENOKEY);
     assert_int_equal(r.file.len, 0);
     carrier_found_free(f);
@@ -293,7 +478,7 @@ static void a_key_region_travels_sealed_and_comes_back(void **state)
     struct journey j = travel("ct/philips-ingenuity/0020.dcm", &how);
     struct carrier_found *f = NULL;
     struct carrier_restored r = {0};
-    assert_int_equal(carrier_found_load(&f, j.file.data, j.file.len, NULL, NULL), DS_OK);
+    assert_int_equal(carrier_found_load(&f, j.file.data, j.file.len, NULL, NULL, NULL), DS_OK);
     assert_int_equal(carrier_found_region(f)->width, 80);
     assert_int_equal(carrier_restore_pixels(f, &r, NULL), DS_ENOKEY);
     carrier_found_free(f);
@@ -301,12 +486,28 @@ static void a_key_region_travels_sealed_and_comes_back(void **state)
     journey_finish(&j);
 }
 
+static void a_region_of_128x128_fits_into_a_slice_in_one_pass(void **state)
+{
+    (void)state;
+    static const char *const slices[] = {"ct/philips-ingenuity/0020.dcm", "ct/ge-hispeed/0003.dcm",
+                                         "ct/ge-hispeed/0014.dcm", "ct/ge-hispeed/0022.dcm"};
+    struct carrier_plan_options how = lean;
+    how.region = (struct stego_rect){.x = 192, .y = 192, .width = 128, .height = 128};
+    for (size_t i = 0; i < DS_ARRAY_SIZE(slices); i++) {
+        struct journey j = travel(slices[i], &how);
+        assert_int_equal(j.made.passes, 1);
+        expect_original(&j, &j.file, true);
+        journey_finish(&j);
+    }
+}
+
 static void what_cannot_carry_gets_a_sidecar_that_restores_it(void **state)
 {
     (void)state;
-    static const char *const names[] = {"us/us1-rgb-uncompressed.dcm",
-                                        "nonimage/sr-basic-text-deflated.dcm",
-                                        "other/SC_rgb_rle_16bit.dcm"};
+    static const char *const names[] = {
+        "other/test-pattern-palette8.dcm", "nonimage/sr-basic-text-deflated.dcm",
+        "other/liver.dcm", /* 1 bit */
+        "other/parametric_map_float.dcm", "us/echo-palette-rle-single.dcm"};
     for (size_t i = 0; i < DS_ARRAY_SIZE(names); i++) {
         struct journey j = travel(names[i], &lean);
         assert_int_equal(j.slot.placement, CARRIER_SIDECAR);
@@ -323,7 +524,7 @@ static void a_plain_image_carries_nothing(void **state)
     struct ds_bytes b = read_data("ct/ge-hispeed/0001.dcm");
     struct carrier_found *f = NULL;
     assert_false(carrier_is_carrier(b.data, b.len));
-    assert_int_equal(carrier_found_load(&f, b.data, b.len, NULL, NULL), DS_ENOTHING);
+    assert_int_equal(carrier_found_load(&f, b.data, b.len, NULL, NULL, NULL), DS_ENOTHING);
     ds_bytes_free(&b);
 }
 
@@ -429,6 +630,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ordinary_records_are_at_most_256_bytes_and_give_the_file_back_alone),
         cmocka_unit_test(compressed_originals_come_back_in_pixel_and_dataset_hash),
+        cmocka_unit_test(colour_carries_and_comes_back_to_the_byte),
+        cmocka_unit_test(a_compressed_colour_original_says_how_its_carrier_lies),
+        cmocka_unit_test(grey_of_32_bits_carries),
+        cmocka_unit_test(limits_of_the_plan_decide_who_carries),
+        cmocka_unit_test(an_altered_frame_is_named),
         cmocka_unit_test(making_twice_gives_the_same_bytes),
         cmocka_unit_test(every_flipped_pixel_is_noticed),
         cmocka_unit_test(replaced_attributes_are_taken_from_the_capsule),
@@ -436,6 +642,7 @@ int main(void)
         cmocka_unit_test(one_altered_attribute_that_we_never_touched_is_refused),
         cmocka_unit_test(without_the_key_nothing_but_pixels_is_given),
         cmocka_unit_test(a_key_region_travels_sealed_and_comes_back),
+        cmocka_unit_test(a_region_of_128x128_fits_into_a_slice_in_one_pass),
         cmocka_unit_test(what_cannot_carry_gets_a_sidecar_that_restores_it),
         cmocka_unit_test(a_plain_image_carries_nothing),
         cmocka_unit_test(small_covers_share_the_capsule_without_key_blocks),

@@ -82,7 +82,8 @@ static void every_key_reaches_its_place(void **state)
         "  study_complete_after: 500 ms\n"
         "  report: {wait: 4 h, otherwise: hold}\n"
         "  protect: {payload: integrity, recipients: [P], redundancy: 40%, unsuitable: sidecar,\n"
-        "            attributes: changed, retain_uids: true}\n"
+        "            attributes: changed, retain_uids: true, effort: best, max_difference: 8,\n"
+        "            min_psnr: 70 dB, use_padding: true}\n"
         "  send_to: [P]\n"
         "- name: two\n"
         "  when: {carrier: true}\n"
@@ -141,6 +142,10 @@ static void every_key_reaches_its_place(void **state)
     assert_int_equal(r->protect.unsuitable, CONFIG_UNSUITABLE_SIDECAR);
     assert_int_equal(r->protect.attributes, CONFIG_ATTRIBUTES_CHANGED);
     assert_true(r->protect.retain_uids);
+    assert_int_equal(r->protect.effort, CONFIG_EFFORT_BEST);
+    assert_int_equal(r->protect.max_difference, 8);
+    assert_int_equal(r->protect.min_psnr_db, 70);
+    assert_true(r->protect.use_padding);
     r = &c->rules[1];
     assert_int_equal(r->carrier, 1);
     assert_int_equal(r->complete_after_ms, 60000);
@@ -148,6 +153,18 @@ static void every_key_reaches_its_place(void **state)
     assert_true(r->has_recover && !r->has_protect);
     assert_int_equal(r->recover.report_as, CONFIG_REPORT_NONE);
     assert_string_equal(r->send_to.items[0], "P");
+    config_free(c);
+}
+
+static void protecting_is_fast_and_without_limits_unless_said_otherwise(void **state)
+{
+    (void)state;
+    struct config *c = loaded(NODE PEERS RULE "  protect: {recipients: P}\n");
+    const struct config_protect *p = &c->rules[0].protect;
+    assert_int_equal(p->effort, CONFIG_EFFORT_FAST);
+    assert_int_equal(p->max_difference, 0);
+    assert_int_equal(p->min_psnr_db, 0);
+    assert_false(p->use_padding);
     config_free(c);
 }
 
@@ -267,6 +284,12 @@ static void numbers_need_their_range_and_unit(void **state)
     refused(NODE PEERS RULE "  protect: {recipients: P, redundancy: 25}\n", "8:40", "'25'", "25 %");
     refused(NODE PEERS RULE "  protect: {recipients: P, redundancy: 101 %}\n", "8:40", "too large",
             "100 %");
+    refused(NODE PEERS RULE "  protect: {recipients: P, max_difference: 0}\n", "8:44", "too small",
+            "1 to 65535");
+    refused(NODE PEERS RULE "  protect: {recipients: P, min_psnr: 70}\n", "8:38", "'70'",
+            "'80 dB'");
+    refused(NODE PEERS RULE "  protect: {recipients: P, min_psnr: 201 dB}\n", "8:38", "too large",
+            "200 dB");
 }
 
 static void words_are_checked_against_their_choices(void **state)
@@ -280,6 +303,10 @@ static void words_are_checked_against_their_choices(void **state)
     refused(NODE PEERS RULE "  recover: {unrecoverable: deliver}\n", "8:28", "'deliver'",
             "quarantine");
     refused(NODE PEERS RULE "  recover: {report_as: pdf}\n", "8:24", "'pdf'", "dicom");
+    refused(NODE PEERS RULE "  protect: {recipients: P, effort: 9}\n", "8:36", "'9'",
+            "fast, balanced, best");
+    refused(NODE PEERS RULE "  protect: {recipients: P, use_padding: 1}\n", "8:41", "'1'",
+            "false, true");
     refused(NODE PEERS RULE "  when: {modality: [ct]}\n", "8:21", "'ct'", "capital letters");
 }
 
@@ -473,6 +500,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_shortest_file_gets_all_defaults),
         cmocka_unit_test(every_key_reaches_its_place),
+        cmocka_unit_test(protecting_is_fast_and_without_limits_unless_said_otherwise),
         cmocka_unit_test(durations_and_sizes_know_their_units),
         cmocka_unit_test(the_sample_files_load),
         cmocka_unit_test(unknown_and_doubled_keys_are_refused_at_their_place),

@@ -185,20 +185,197 @@ static void a_sample_that_does_not_fit_is_refused_and_nothing_changes(void **sta
     dicom_pixels_free(&p);
 }
 
-static void colour_has_no_grey_samples(void **state)
+/* Colour of one frame with cells that count up. */
+static struct dicom_pixels make_colour(uint32_t columns, uint32_t rows, const char *photometric)
+{
+    const bool shared = strcmp(photometric, "YBR_FULL_422") == 0;
+    struct dicom_pixels p = make_pixels(columns * (shared ? 2 : 3), rows, 8, 8, false);
+    p.columns = columns;
+    p.samples_per_pixel = 3;
+    snprintf(p.photometric, sizeof p.photometric, "%s", photometric);
+    return p;
+}
+
+static void assert_samples(const struct dicom_pixels *p, const int32_t *want, size_t count)
+{
+    struct ds_error err;
+    struct dicom_planes planes;
+    int32_t samples[64];
+    assert_ok(dicom_pixels_planes(p, &planes, &err), &err);
+    assert_int_equal(planes.count, count);
+    assert_ok(dicom_pixels_samples(p, samples, count, &err), &err);
+    assert_memory_equal(samples, want, count * sizeof *want);
+}
+
+static void colour_by_pixel_and_by_plane_comes_apart_into_the_same_planes(void **state)
+{
+    (void)state;
+    static const int32_t by_pixel[] = {0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11};
+    static const int32_t by_plane[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+    struct dicom_pixels p = make_colour(2, 2, "RGB");
+    assert_samples(&p, by_pixel, 12);
+    p.is_planar = true;
+    assert_samples(&p, by_plane, 12);
+    p.frames = 2; /* the same cells as two frames of 2x1 */
+    p.rows = 1;
+    assert_samples(&p, by_plane, 12);
+    p.is_planar = false;
+    static const int32_t frames[] = {0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11};
+    assert_samples(&p, frames, 12);
+    dicom_pixels_free(&p);
+}
+
+static void two_pixels_of_ybr_full_422_share_their_colour(void **state)
+{
+    (void)state;
+    static const int32_t want[] = {0, 1, 4,  5,  8,  9,  12, 13, 16, 17, 20, 21, /* brightness */
+                                   2, 6, 10, 14, 18, 22, 3,  7,  11, 15, 19, 23};
+    struct dicom_pixels p = make_colour(4, 3, "YBR_FULL_422");
+    assert_samples(&p, want, 24);
+    dicom_pixels_free(&p);
+}
+
+static void pixels_of_32_bits_keep_their_order_as_samples(void **state)
 {
     (void)state;
     struct ds_error err;
-    struct dicom_pixels p = make_pixels(6, 1, 8, 8, false);
-    int32_t samples[6];
-    p.columns = 2;
-    p.samples_per_pixel = 3;
-    memcpy(p.photometric, "RGB", 4);
-    assert_int_equal(dicom_pixels_samples(&p, samples, 2, &err), DS_EUNSUPPORTED);
-    p.samples_per_pixel = 1;
-    memcpy(p.photometric, "PALETTE COLOR", 14);
-    assert_int_equal(dicom_pixels_samples(&p, samples, 6, &err), DS_EUNSUPPORTED);
+    struct dicom_pixels p = make_pixels(3, 1, 32, 32, false);
+    static const uint8_t cells[] = {0, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff};
+    static const int32_t as_unsigned[] = {INT32_MIN, -1, INT32_MAX};
+    static const int32_t as_signed[] = {0, INT32_MAX, -1};
+    memcpy(p.cells.data, cells, sizeof cells);
+    assert_samples(&p, as_unsigned, 3);
+    assert_int_equal(dicom_pixels_sample_of(&p, 0), INT32_MIN);
+    assert_ok(dicom_pixels_set_samples(&p, as_signed, 3, DICOM_CELL_ZERO, &err), &err);
+    assert_samples(&p, as_signed, 3);
+    p.is_signed = true;
+    memcpy(p.cells.data, cells, sizeof cells);
+    assert_samples(&p, as_signed, 3);
+    p.bits_stored = 20;
+    p.high_bit = 23;
+    static const int32_t shifted[] = {0, -1, -1};
+    assert_samples(&p, shifted, 3);
     dicom_pixels_free(&p);
+}
+
+static void assert_without_samples(struct dicom_pixels *p, const char *reason)
+{
+    struct ds_error err;
+    struct dicom_planes planes;
+    int32_t samples[64];
+    assert_int_equal(dicom_pixels_planes(p, &planes, &err), DS_EUNSUPPORTED);
+    assert_non_null(strstr(err.text, reason));
+    assert_int_equal(dicom_pixels_samples(p, samples, 64, &err), DS_EUNSUPPORTED);
+    assert_int_equal(dicom_pixels_set_samples(p, samples, 64, DICOM_CELL_ZERO, &err),
+                     DS_EUNSUPPORTED);
+}
+
+static void pixels_without_samples_are_refused_with_the_reason(void **state)
+{
+    (void)state;
+    static const char *const colours[] = {"YBR_PARTIAL_422", "YBR_RCT", "YBR_ICT", "HSV", ""};
+    struct dicom_pixels p = make_colour(4, 3, "RGB");
+    for (size_t i = 0; i < DS_ARRAY_SIZE(colours); i++) {
+        snprintf(p.photometric, sizeof p.photometric, "%s", colours[i]);
+        assert_without_samples(&p, "only greyscale, RGB");
+    }
+    dicom_pixels_free(&p);
+    p = make_colour(3, 4, "YBR_FULL_422");
+    assert_without_samples(&p, "odd number of columns");
+    dicom_pixels_free(&p);
+    p = make_pixels(4, 3, 8, 8, false);
+    snprintf(p.photometric, sizeof p.photometric, "RGB"); /* with one sample a pixel */
+    assert_without_samples(&p, "1 samples a pixel");
+    snprintf(p.photometric, sizeof p.photometric, "PALETTE COLOR");
+    assert_without_samples(&p, "palette");
+    snprintf(p.photometric, sizeof p.photometric, "MONOCHROME2");
+    p.bits_allocated = p.bits_stored = 64;
+    assert_without_samples(&p, "64 bits");
+    p.bits_allocated = p.bits_stored = 1;
+    assert_without_samples(&p, "1 bit");
+    dicom_pixels_free(&p);
+}
+
+struct coverage {
+    unsigned grey, colour, halved, planar, wide;
+};
+
+static void count_kind(const struct dicom_pixels *p, const struct dicom_planes *planes,
+                       struct coverage *seen)
+{
+    seen->grey += planes->components == 1 ? 1 : 0;
+    seen->colour += planes->components == 3 ? 1 : 0;
+    seen->halved += planes->chroma_halved ? 1 : 0;
+    seen->planar += p->is_planar ? 1 : 0;
+    seen->wide += p->bits_allocated == 32 ? 1 : 0;
+}
+
+static bool within_stored_bits(const struct dicom_pixels *p, const int32_t *samples, size_t count)
+{
+    const int64_t top = INT64_C(1) << p->bits_stored;
+    for (size_t i = 0; i < count; i++) {
+        const bool fits = p->is_signed || p->bits_stored == 32
+                              ? samples[i] >= -top / 2 && samples[i] < top / 2
+                              : samples[i] >= 0 && samples[i] < top;
+        if (!fits) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Samples out, every cell spoiled, samples in again by the rule: the very cells. */
+static void go_there_and_back(const struct sample_row *row, void *context)
+{
+    struct ds_error err;
+    struct dicom_pixels p = {0};
+    struct dicom_planes planes;
+    struct dicom_dataset *d = parse_sample(row->path);
+    const enum ds_status s = dicom_pixels_read(&p, d, &err);
+    dicom_dataset_free(d);
+    if (s != DS_OK || dicom_pixels_planes(&p, &planes, &err) != DS_OK) {
+        dicom_pixels_free(&p);
+        return;
+    }
+    count_kind(&p, &planes, context);
+    int32_t *samples = calloc(planes.count, sizeof *samples);
+    struct ds_bytes before = DS_BYTES_INIT(FILE_MAX);
+    assert_non_null(samples);
+    assert_ok(ds_bytes_append(&before, p.cells.data, p.cells.len, &err), &err);
+    assert_ok(dicom_pixels_samples(&p, samples, planes.count, &err), &err);
+    assert_true(within_stored_bits(&p, samples, planes.count));
+    const enum dicom_cell_rule rule = dicom_pixels_cell_rule(&p);
+    if (rule == DICOM_CELL_KEEP) {
+        /* Flipping all stored bits of all samples leaves the others as they are. */
+        const int32_t flip =
+            (int32_t)(p.is_signed || p.bits_stored == 32 ? -1 : (INT64_C(1) << p.bits_stored) - 1);
+        for (unsigned turn = 0; turn < 2; turn++) {
+            for (size_t i = 0; i < planes.count; i++) {
+                samples[i] ^= flip;
+            }
+            assert_ok(dicom_pixels_set_samples(&p, samples, planes.count, rule, &err), &err);
+        }
+    } else {
+        memset(p.cells.data, 0x5a, p.cells.len);
+        assert_ok(dicom_pixels_set_samples(&p, samples, planes.count, rule, &err), &err);
+    }
+    if (memcmp(before.data, p.cells.data, before.len) != 0) {
+        fail_msg("%s: other cells than before", row->path);
+    }
+    free(samples);
+    ds_bytes_free(&before);
+    dicom_pixels_free(&p);
+}
+
+static void every_real_image_goes_to_samples_and_back_to_the_very_cells(void **state)
+{
+    (void)state;
+    struct coverage seen = {0};
+    each_sample(go_there_and_back, &seen);
+    print_message("%u grey, %u colour: %u YBR_FULL_422, %u by plane; %u of 32 bits\n", seen.grey,
+                  seen.colour, seen.halved, seen.planar, seen.wide);
+    assert_true(seen.grey > 400 && seen.colour > 25);
+    assert_true(seen.halved >= 2 && seen.planar >= 2 && seen.wide >= 5);
 }
 
 static void padding_is_read_by_the_sign_of_the_pixels(void **state)
@@ -344,7 +521,10 @@ int main(void)
         cmocka_unit_test(samples_below_a_high_bit_are_shifted_down_and_back),
         cmocka_unit_test(each_rule_makes_the_very_cells_again),
         cmocka_unit_test(a_sample_that_does_not_fit_is_refused_and_nothing_changes),
-        cmocka_unit_test(colour_has_no_grey_samples),
+        cmocka_unit_test(colour_by_pixel_and_by_plane_comes_apart_into_the_same_planes),
+        cmocka_unit_test(two_pixels_of_ybr_full_422_share_their_colour),
+        cmocka_unit_test(pixels_of_32_bits_keep_their_order_as_samples),
+        cmocka_unit_test(pixels_without_samples_are_refused_with_the_reason),
         cmocka_unit_test(padding_is_read_by_the_sign_of_the_pixels),
         cmocka_unit_test(attributes_that_contradict_the_length_are_refused),
         cmocka_unit_test(a_frame_count_that_lies_allocates_nothing_in_a_compressed_image),
@@ -352,6 +532,7 @@ int main(void)
         cmocka_unit_test(without_pixels_there_is_nothing_and_float_pixels_are_named),
         cmocka_unit_test(what_stands_behind_the_frames_stays_there),
         cmocka_unit_test(decoded_colour_is_written_by_pixel_and_says_so),
+        cmocka_unit_test(every_real_image_goes_to_samples_and_back_to_the_very_cells),
         cmocka_unit_test(every_real_image_decodes_to_the_pixels_of_independent_decoders),
     };
     return cmocka_run_group_tests(tests, start_dicom, NULL);

@@ -60,7 +60,7 @@ static int32_t paint_sample(const struct stego_image *image, enum content conten
     case FLAT_HIGH:
         return (int32_t)(low + range);
     case NOISE:
-        return (int32_t)(low + roll_below(d, (uint32_t)range + 1));
+        return (int32_t)(low + roll_below(d, (uint32_t)range + (range < UINT32_MAX)));
     case DARK_NOISE:
         return clip(image, low + (int64_t)roll_below(d, 6) - 2);
     case SATURATED:
@@ -124,39 +124,51 @@ static void check_carrier(const struct stego_image *cover, const struct stego_im
     }
 }
 
-static void check_way_back(const struct stego_image *cover, const struct stego_image *carrier,
-                           const uint8_t *payload, size_t len, const struct stego_rect *exclude)
+static void check_way_back_bits(const struct stego_image *cover, const struct stego_image *carrier,
+                                const uint8_t *payload, size_t bits,
+                                const struct stego_rect *exclude)
 {
     struct stego_image found;
-    struct stego_rect region = {9, 9, 9, 9, 9};
+    struct stego_extract_facts facts = {.exclude = {9, 9, 9, 9, 9}};
     struct ds_bytes bytes = DS_BYTES_INIT(STEGO_PAYLOAD_MAX_BYTES);
     struct ds_error err = {0};
     assert_int_equal(stego_image_copy(&found, carrier, NULL), DS_OK);
     found.has_padding = false; /* the reader is not told */
     assert_true(stego_is_carrier(&found));
-    assert_int_equal(stego_extract(&found, &bytes, &region, &err), DS_OK);
-    assert_int_equal(bytes.len, len);
-    assert_memory_equal(len == 0 ? payload : bytes.data, payload, len);
+    assert_int_equal(stego_extract(&found, NULL, &bytes, &facts, &err), DS_OK);
+    assert_int_equal(bytes.len, (bits + 7) / 8);
+    assert_memory_equal(bits < 8 ? payload : bytes.data, payload, bits / 8);
+    if (bits % 8 != 0) {
+        assert_int_equal(bytes.data[bits / 8], payload[bits / 8] & (0xFF << (8 - bits % 8)) & 0xFF);
+    }
     assert_memory_equal(found.samples, cover->samples, count_of(cover) * sizeof(int32_t));
-    assert_int_equal(region.width, exclude->width);
+    assert_int_equal(facts.payload_bits, bits);
+    assert_int_equal(facts.damaged, 0);
+    assert_int_equal(facts.exclude.width, exclude->width);
     if (exclude->width != 0) {
-        assert_memory_equal(&region, exclude, sizeof region);
+        assert_memory_equal(&facts.exclude, exclude, sizeof *exclude);
     }
     ds_bytes_free(&bytes);
     stego_image_free(&found);
 }
 
+static void check_way_back(const struct stego_image *cover, const struct stego_image *carrier,
+                           const uint8_t *payload, size_t len, const struct stego_rect *exclude)
+{
+    check_way_back_bits(cover, carrier, payload, 8 * len, exclude);
+}
+
 /* Embeds and checks everything; DS_OK or DS_ECAPACITY. */
-static enum ds_status round_trip(const struct stego_image *cover, const uint8_t *payload,
-                                 size_t len, const struct stego_embed_options *options,
-                                 struct stego_embed_facts *facts)
+static enum ds_status round_trip_bits(const struct stego_image *cover, const uint8_t *payload,
+                                      size_t bits, const struct stego_embed_options *options,
+                                      struct stego_embed_facts *facts)
 {
     struct stego_image carrier;
     assert_int_equal(stego_image_copy(&carrier, cover, NULL), DS_OK);
-    const enum ds_status s = stego_embed(&carrier, payload, len, options, facts, NULL);
+    const enum ds_status s = stego_embed(&carrier, payload, bits, options, facts, NULL);
     if (s == DS_OK) {
         check_carrier(cover, &carrier, &options->exclude);
-        check_way_back(cover, &carrier, payload, len, &options->exclude);
+        check_way_back_bits(cover, &carrier, payload, bits, &options->exclude);
     } else {
         assert_int_equal(s, DS_ECAPACITY);
         assert_memory_equal(carrier.samples, cover->samples, count_of(cover) * sizeof(int32_t));
@@ -165,18 +177,26 @@ static enum ds_status round_trip(const struct stego_image *cover, const uint8_t 
     return s;
 }
 
+static enum ds_status round_trip(const struct stego_image *cover, const uint8_t *payload,
+                                 size_t len, const struct stego_embed_options *options,
+                                 struct stego_embed_facts *facts)
+{
+    return round_trip_bits(cover, payload, 8 * len, options, facts);
+}
+
 static struct stego_image draw_geometry(struct dice *d)
 {
     static const uint32_t sides[] = {1, 3, 16, 31, 40, 64, 65, 100, 200};
     struct stego_image image = {.columns = sides[roll_below(d, DS_ARRAY_SIZE(sides))],
                                 .rows = sides[roll_below(d, DS_ARRAY_SIZE(sides))],
-                                .frames = 1 + roll_below(d, 3)};
-    image.bits_stored = (uint8_t)(STEGO_BITS_MIN + roll_below(d, 9));
+                                .frames = 1 + roll_below(d, 3),
+                                .components = 1};
+    image.bits_stored = (uint8_t)(STEGO_BITS_MIN + roll_below(d, roll_below(d, 4) == 0 ? 24 : 9));
     image.is_signed = roll_below(d, 2) != 0;
     image.has_padding = roll_below(d, 2) != 0;
     const int32_t low = stego_image_min(&image);
     const int32_t high = stego_image_max(&image);
-    const uint32_t range = (uint32_t)(high - low);
+    const uint32_t range = (uint32_t)((int64_t)high - low);
     switch (roll_below(d, 3)) {
     case 0:
         image.padding_min = low;
@@ -185,7 +205,7 @@ static struct stego_image draw_geometry(struct dice *d)
         image.padding_min = high - 3;
         break;
     default:
-        image.padding_min = low + (int32_t)roll_below(d, range);
+        image.padding_min = (int32_t)((int64_t)low + roll_below(d, range));
         break;
     }
     image.padding_max = clip(&image, (int64_t)image.padding_min + roll_below(d, 4));
@@ -209,40 +229,41 @@ static void any_image_and_payload_come_back_or_do_not_fit(void **state)
 {
     (void)state;
     unsigned fitted = 0;
-    for (uint32_t seed = 1; seed <= 400; seed++) {
+    for (uint32_t seed = 1; seed <= 250; seed++) {
         struct dice d = {seed * 2654435761U};
         struct stego_image cover = draw_geometry(&d);
         paint(&cover, (enum content)roll_below(&d, CONTENTS), &d);
         const size_t n = count_of(&cover);
-        const size_t len = roll_below(&d, (uint32_t)(n / 6 + 4));
+        const size_t len = roll_below(&d, (uint32_t)(n / 10 + 4));
         uint8_t *payload = draw_payload(len, &d);
-        const struct stego_embed_options options = {draw_rect(&cover, &d), roll_below(&d, 5)};
+        const struct stego_embed_options options = {
+            .exclude = draw_rect(&cover, &d),
+            .max_passes = roll_below(&d, 5),
+            .effort = roll_below(&d, 3) == 0 ? STEGO_BALANCED : STEGO_FAST};
         fitted += round_trip(&cover, payload, len, &options, NULL) == DS_OK;
         free(payload);
         stego_image_free(&cover);
     }
-    assert_true(fitted > 80);
+    assert_true(fitted > 40);
 }
 
-static void what_capacity_promises_can_be_embedded(void **state)
+static void what_capacity_promises_can_be_embedded_and_no_bit_more(void **state)
 {
     (void)state;
-    for (uint32_t seed = 1; seed <= 150; seed++) {
+    for (uint32_t seed = 1; seed <= 120; seed++) {
         struct dice d = {seed * 40503U + 77U};
         struct stego_image cover = draw_geometry(&d);
-        struct stego_capacity c;
+        uint64_t bits = 0;
         paint(&cover, (enum content)roll_below(&d, CONTENTS), &d);
-        const struct stego_embed_options one = {draw_rect(&cover, &d), 1};
-        const struct stego_embed_options all = {one.exclude, 0};
-        assert_int_equal(stego_capacity_of(&cover, &one, &c, NULL), DS_OK);
-        assert_true(c.all_passes_bytes >= c.one_pass_bytes);
-        uint8_t *payload = draw_payload((size_t)c.all_passes_bytes, &d);
-        if (c.one_pass_bytes > 0) {
-            assert_int_equal(round_trip(&cover, payload, (size_t)c.one_pass_bytes, &one, NULL),
-                             DS_OK);
-            assert_int_equal(round_trip(&cover, payload, (size_t)c.all_passes_bytes, &all, NULL),
-                             DS_OK);
+        const struct stego_embed_options options = {.exclude = draw_rect(&cover, &d),
+                                                    .max_passes = roll_below(&d, 3)};
+        assert_int_equal(stego_capacity_of(&cover, &options, &bits, NULL), DS_OK);
+        uint8_t *payload = draw_payload((size_t)bits / 8 + 1, &d);
+        if (bits > 0) {
+            assert_int_equal(round_trip_bits(&cover, payload, (size_t)bits, &options, NULL), DS_OK);
         }
+        assert_int_equal(round_trip_bits(&cover, payload, (size_t)bits + 1, &options, NULL),
+                         DS_ECAPACITY);
         free(payload);
         stego_image_free(&cover);
     }
@@ -251,8 +272,12 @@ static void what_capacity_promises_can_be_embedded(void **state)
 /* A noisy disc with a gradient, in whole numbers. */
 static struct stego_image phantom(uint32_t columns, uint32_t rows, uint32_t frames)
 {
-    struct stego_image image = {
-        .columns = columns, .rows = rows, .frames = frames, .bits_stored = 12, .is_signed = true};
+    struct stego_image image = {.columns = columns,
+                                .rows = rows,
+                                .frames = frames,
+                                .components = 1,
+                                .bits_stored = 12,
+                                .is_signed = true};
     struct dice d = {4711};
     assert_int_equal(stego_image_new(&image, NULL), DS_OK);
     const size_t n = count_of(&image);
@@ -265,12 +290,12 @@ static struct stego_image phantom(uint32_t columns, uint32_t rows, uint32_t fram
     return image;
 }
 
-static const struct stego_embed_options no_options = {{0}, 0};
+static const struct stego_embed_options no_options;
 
 static void every_payload_length_of_a_small_image_comes_back(void **state)
 {
     (void)state;
-    struct stego_image cover = phantom(48, 32, 1);
+    struct stego_image cover = phantom(32, 32, 1);
     struct dice d = {5};
     uint8_t *payload = draw_payload(1000, &d);
     enum ds_status last = DS_OK;
@@ -280,7 +305,7 @@ static void every_payload_length_of_a_small_image_comes_back(void **state)
         fitted = last == DS_OK ? len : fitted;
     }
     assert_int_equal(last, DS_ECAPACITY);
-    assert_true(fitted > 200);
+    assert_true(fitted > 60);
     free(payload);
     stego_image_free(&cover);
 }
@@ -289,13 +314,14 @@ static void pixels_behind_the_last_bit_are_not_moved(void **state)
 {
     (void)state;
     /* In a flat image each pixel takes a bit, so all must have stopped long before the middle. */
-    struct stego_image cover = {.columns = 256, .rows = 256, .frames = 1, .bits_stored = 8};
+    struct stego_image cover = {
+        .columns = 256, .rows = 256, .frames = 1, .components = 1, .bits_stored = 8};
     struct stego_image carrier;
     struct dice d = {6};
     uint8_t *payload = draw_payload(100, &d);
     assert_int_equal(stego_image_new(&cover, NULL), DS_OK);
     assert_int_equal(stego_image_copy(&carrier, &cover, NULL), DS_OK);
-    assert_int_equal(stego_embed(&carrier, payload, 100, NULL, NULL, NULL), DS_OK);
+    assert_int_equal(stego_embed(&carrier, payload, 8 * 100, NULL, NULL, NULL), DS_OK);
     for (size_t i = (size_t)128 * 256; i < (size_t)256 * 256; i++) {
         assert_int_equal(carrier.samples[i], 0);
     }
@@ -315,15 +341,16 @@ static void the_mark_may_lie_anywhere_and_old_memory_does_not_matter(void **stat
         struct stego_image first;
         struct stego_image second;
         /* Leaves the run no choice but the rows around y. */
-        const struct stego_embed_options options = {{0, y, 64, 24 < 64 - y ? 24 : 64 - y, 0}, 0};
+        const struct stego_embed_options options = {
+            .exclude = {0, y, 64, 24 < 64 - y ? 24 : 64 - y, 0}};
         assert_int_equal(stego_image_copy(&first, &cover, NULL), DS_OK);
         assert_int_equal(stego_image_copy(&second, &cover, NULL), DS_OK);
-        assert_int_equal(stego_embed(&first, payload, 60, &options, NULL, NULL), DS_OK);
+        assert_int_equal(stego_embed(&first, payload, 8 * 60, &options, NULL, NULL), DS_OK);
         void *dirt = malloc(64 * 64 * 8);
         assert_non_null(dirt);
         memset(dirt, 0xA5, 64 * 64 * 8);
         free(dirt);
-        assert_int_equal(stego_embed(&second, payload, 60, &options, NULL, NULL), DS_OK);
+        assert_int_equal(stego_embed(&second, payload, 8 * 60, &options, NULL, NULL), DS_OK);
         assert_memory_equal(first.samples, second.samples, sizeof(int32_t) * 64 * 64);
         check_carrier(&cover, &first, &options.exclude);
         check_way_back(&cover, &first, payload, 60, &options.exclude);
@@ -337,9 +364,9 @@ static void the_mark_may_lie_anywhere_and_old_memory_does_not_matter(void **stat
 static void a_flat_background_takes_bits_at_both_ends_of_the_range(void **state)
 {
     (void)state;
-    for (unsigned bits = STEGO_BITS_MIN; bits <= STEGO_BITS_MAX; bits++) {
+    for (unsigned bits = STEGO_BITS_MIN; bits <= 16; bits++) {
         for (unsigned kind = 0; kind < 4; kind++) {
-            struct stego_image cover = {.columns = 64, .rows = 64, .frames = 1};
+            struct stego_image cover = {.columns = 64, .rows = 64, .frames = 1, .components = 1};
             struct dice d = {bits * 4 + kind + 1};
             struct stego_embed_facts facts;
             cover.bits_stored = (uint8_t)bits;
@@ -359,8 +386,11 @@ static void tiny_and_thin_images_are_right_or_too_small(void **state)
     (void)state;
     static const uint32_t sizes[][2] = {{1, 1}, {1, 2}, {2, 1}, {1, 4097}, {4097, 1}, {2, 300}};
     for (size_t i = 0; i < DS_ARRAY_SIZE(sizes); i++) {
-        struct stego_image cover = {
-            .columns = sizes[i][0], .rows = sizes[i][1], .frames = 1, .bits_stored = 12};
+        struct stego_image cover = {.columns = sizes[i][0],
+                                    .rows = sizes[i][1],
+                                    .frames = 1,
+                                    .components = 1,
+                                    .bits_stored = 12};
         struct dice d = {(uint32_t)i + 11};
         paint(&cover, i == 3 ? DARK_NOISE : FLAT_LOW, &d);
         uint8_t *payload = draw_payload(20, &d);
@@ -374,20 +404,27 @@ static void tiny_and_thin_images_are_right_or_too_small(void **state)
 static void many_passes_come_back_in_the_right_order(void **state)
 {
     (void)state;
-    struct stego_image cover = {
-        .columns = 64, .rows = 64, .frames = 1, .bits_stored = 16, .is_signed = true};
+    struct stego_image cover = {.columns = 64,
+                                .rows = 64,
+                                .frames = 1,
+                                .components = 1,
+                                .bits_stored = 16,
+                                .is_signed = true};
     struct dice d = {21};
-    struct stego_capacity c;
+    const struct stego_embed_options one = {.max_passes = 1};
+    uint64_t in_one = 0;
+    uint64_t in_all = 0;
     struct stego_embed_facts facts;
     bool seen[STEGO_PASSES_MAX + 1] = {false};
     assert_int_equal(stego_image_new(&cover, NULL), DS_OK);
     for (size_t i = 0; i < (size_t)64 * 64; i++) {
         cover.samples[i] = 900 + (int32_t)roll_below(&d, 300);
     }
-    assert_int_equal(stego_capacity_of(&cover, NULL, &c, NULL), DS_OK);
-    assert_true(c.all_passes_bytes > 2 * c.one_pass_bytes);
-    uint8_t *payload = draw_payload((size_t)c.all_passes_bytes, &d);
-    for (size_t len = 50; len <= c.all_passes_bytes; len += 150) {
+    assert_int_equal(stego_capacity_of(&cover, &one, &in_one, NULL), DS_OK);
+    assert_int_equal(stego_capacity_of(&cover, NULL, &in_all, NULL), DS_OK);
+    assert_true(in_all > 2 * in_one);
+    uint8_t *payload = draw_payload((size_t)in_all / 8, &d);
+    for (size_t len = 50; 8 * len <= in_all; len += 150) {
         assert_int_equal(round_trip(&cover, payload, len, &no_options, &facts), DS_OK);
         assert_in_range(facts.passes, 1, STEGO_PASSES_MAX);
         assert_true(facts.hidden_bits > 8 * len);
@@ -402,16 +439,16 @@ static void the_number_of_passes_is_bounded_by_the_caller(void **state)
 {
     (void)state;
     struct stego_image cover = phantom(64, 64, 1);
-    struct stego_capacity c;
+    uint64_t bits = 0;
     struct dice d = {22};
-    const struct stego_embed_options one = {{0}, 1};
-    const struct stego_embed_options five = {{0}, STEGO_PASSES_MAX + 1};
-    assert_int_equal(stego_capacity_of(&cover, NULL, &c, NULL), DS_OK);
-    const size_t len = (size_t)c.one_pass_bytes + 20;
+    const struct stego_embed_options one = {.max_passes = 1};
+    const struct stego_embed_options five = {.max_passes = STEGO_PASSES_MAX + 1};
+    assert_int_equal(stego_capacity_of(&cover, &one, &bits, NULL), DS_OK);
+    const size_t len = (size_t)bits / 8 + 20;
     uint8_t *payload = draw_payload(len, &d);
     assert_int_equal(round_trip(&cover, payload, len, &one, NULL), DS_ECAPACITY);
     assert_int_equal(round_trip(&cover, payload, len, &no_options, NULL), DS_OK);
-    assert_int_equal(stego_embed(&cover, payload, len, &five, NULL, NULL), DS_EINVAL);
+    assert_int_equal(stego_embed(&cover, payload, 8 * len, &five, NULL, NULL), DS_EINVAL);
     free(payload);
     stego_image_free(&cover);
 }
@@ -430,12 +467,12 @@ static void a_carrier_can_itself_be_a_cover(void **state)
             cover.samples[i] = (int32_t)roll_below(&d, 100);
         }
         assert_int_equal(stego_image_copy(&once, &cover, NULL), DS_OK);
-        assert_int_equal(stego_embed(&once, payload, 80, NULL, NULL, NULL), DS_OK);
+        assert_int_equal(stego_embed(&once, payload, 640, NULL, NULL, NULL), DS_OK);
         assert_int_equal(stego_image_copy(&twice, &once, NULL), DS_OK);
         for (size_t i = (size_t)96 * 80; i < (size_t)96 * 86; i++) {
             once.samples[i] = twice.samples[i] = (int32_t)roll_below(&d, 1000);
         }
-        assert_int_equal(stego_embed(&twice, payload + 30, 40, NULL, NULL, NULL), DS_OK);
+        assert_int_equal(stego_embed(&twice, payload + 30, 8 * 40, NULL, NULL, NULL), DS_OK);
         check_way_back(&once, &twice, payload + 30, 40, &no_options.exclude);
         stego_image_free(&once);
         stego_image_free(&twice);
@@ -454,7 +491,7 @@ static void check_altered(const struct stego_image *cover, const struct stego_im
     assert_int_equal(stego_image_copy(&found, carrier, NULL), DS_OK);
     found.samples[at] = x;
     assert_true(stego_is_carrier(&found));
-    const enum ds_status s = stego_extract(&found, &bytes, NULL, NULL);
+    const enum ds_status s = stego_extract(&found, NULL, &bytes, NULL, NULL);
     if (s == DS_OK) {
         assert_true(bytes.len != len || memcmp(bytes.data, payload, len) != 0 ||
                     memcmp(found.samples, cover->samples, size) != 0);
@@ -482,7 +519,7 @@ static void one_altered_pixel_never_passes_unseen(void **state)
             cover.samples[i] = -1001;
         }
         assert_int_equal(stego_image_copy(&carrier, &cover, NULL), DS_OK);
-        assert_int_equal(stego_embed(&carrier, payload, len, NULL, &facts, NULL), DS_OK);
+        assert_int_equal(stego_embed(&carrier, payload, 8 * len, NULL, &facts, NULL), DS_OK);
         assert_true(kind == 0 || facts.passes > 1);
         for (size_t i = 0; i < count_of(&cover); i++) {
             const int32_t x = carrier.samples[i];
@@ -503,13 +540,13 @@ static void a_cut_or_overwritten_carrier_is_refused_or_empty(void **state)
     struct stego_image cover = phantom(64, 64, 1);
     struct dice d = {41};
     uint8_t *payload = draw_payload(200, &d);
-    assert_int_equal(stego_embed(&cover, payload, 200, NULL, NULL, NULL), DS_OK);
+    assert_int_equal(stego_embed(&cover, payload, 8 * 200, NULL, NULL, NULL), DS_OK);
     for (uint32_t rows = 1; rows < 64; rows++) {
         struct stego_image cut;
         struct ds_bytes bytes = DS_BYTES_INIT(STEGO_PAYLOAD_MAX_BYTES);
         assert_int_equal(stego_image_copy(&cut, &cover, NULL), DS_OK);
         cut.rows = rows;
-        const enum ds_status s = stego_extract(&cut, &bytes, NULL, NULL);
+        const enum ds_status s = stego_extract(&cut, NULL, &bytes, NULL, NULL);
         assert_true(s == DS_EAUTH || s == DS_ENOTHING);
         assert_int_equal(bytes.len, 0);
         stego_image_free(&cut);
@@ -524,12 +561,13 @@ static void random_images_carry_nothing_and_stay_as_they_are(void **state)
     for (uint32_t seed = 1; seed < 60; seed++) {
         struct dice d = {seed};
         struct ds_bytes bytes = DS_BYTES_INIT(STEGO_PAYLOAD_MAX_BYTES);
-        struct stego_image image = {.columns = 64, .rows = 64, .frames = 1, .bits_stored = 10};
+        struct stego_image image = {
+            .columns = 64, .rows = 64, .frames = 1, .components = 1, .bits_stored = 10};
         struct stego_image copy;
         paint(&image, (enum content)(seed % CONTENTS), &d);
         assert_int_equal(stego_image_copy(&copy, &image, NULL), DS_OK);
         assert_false(stego_is_carrier(&image));
-        assert_int_equal(stego_extract(&image, &bytes, NULL, NULL), DS_ENOTHING);
+        assert_int_equal(stego_extract(&image, NULL, &bytes, NULL, NULL), DS_ENOTHING);
         assert_memory_equal(image.samples, copy.samples, sizeof(int32_t) * 64 * 64);
         stego_image_free(&image);
         stego_image_free(&copy);
@@ -540,71 +578,86 @@ static void wrong_arguments_are_refused(void **state)
 {
     (void)state;
     struct stego_image image = phantom(64, 64, 2);
-    struct stego_capacity c;
+    uint64_t bits = 0;
     const uint8_t payload[4] = {1, 2, 3, 4};
-    const struct stego_embed_options outside[] = {{{60, 0, 5, 1, 0}, 0},
-                                                  {{0, 60, 1, 5, 0}, 0},
-                                                  {{0, 0, 1, 1, 2}, 0},
-                                                  {{0, 0, 4, 0, 0}, 0},
-                                                  {{UINT32_MAX, 0, 2, 1, 0}, 0}};
+    const struct stego_embed_options outside[] = {{.exclude = {60, 0, 5, 1, 0}},
+                                                  {.exclude = {0, 60, 1, 5, 0}},
+                                                  {.exclude = {0, 0, 1, 1, 2}},
+                                                  {.exclude = {0, 0, 4, 0, 0}},
+                                                  {.exclude = {UINT32_MAX, 0, 2, 1, 0}}};
     for (size_t i = 0; i < DS_ARRAY_SIZE(outside); i++) {
-        assert_int_equal(stego_embed(&image, payload, 4, &outside[i], NULL, NULL), DS_EINVAL);
-        assert_int_equal(stego_capacity_of(&image, &outside[i], &c, NULL), DS_EINVAL);
+        assert_int_equal(stego_embed(&image, payload, 8 * 4, &outside[i], NULL, NULL), DS_EINVAL);
+        assert_int_equal(stego_capacity_of(&image, &outside[i], &bits, NULL), DS_EINVAL);
     }
     image.bits_stored = 7;
-    assert_int_equal(stego_embed(&image, payload, 4, NULL, NULL, NULL), DS_EUNSUPPORTED);
+    assert_int_equal(stego_embed(&image, payload, 8 * 4, NULL, NULL, NULL), DS_EUNSUPPORTED);
     image.bits_stored = 12;
     image.samples[77] = 2048;
-    assert_int_equal(stego_embed(&image, payload, 4, NULL, NULL, NULL), DS_EINVAL);
+    assert_int_equal(stego_embed(&image, payload, 8 * 4, NULL, NULL, NULL), DS_EINVAL);
     struct ds_bytes bytes = DS_BYTES_INIT(100);
-    assert_int_equal(stego_extract(&image, &bytes, NULL, NULL), DS_EINVAL);
+    assert_int_equal(stego_extract(&image, NULL, &bytes, NULL, NULL), DS_EINVAL);
     image.samples[77] = 0;
     image.has_padding = true;
     image.padding_min = 5;
     image.padding_max = 4;
-    assert_int_equal(stego_embed(&image, payload, 4, NULL, NULL, NULL), DS_EINVAL);
+    assert_int_equal(stego_embed(&image, payload, 8 * 4, NULL, NULL, NULL), DS_EINVAL);
     stego_image_free(&image);
 }
 
 static void an_image_of_padding_alone_has_no_capacity(void **state)
 {
     (void)state;
-    struct stego_image image = {.columns = 64, .rows = 64, .frames = 1, .bits_stored = 8};
-    struct stego_capacity c = {1, 1};
-    struct stego_embed_facts facts = {9, 9};
+    struct stego_image image = {
+        .columns = 64, .rows = 64, .frames = 1, .components = 1, .bits_stored = 8};
+    uint64_t bits = 1;
+    struct stego_embed_facts facts = {.passes = 9};
     assert_int_equal(stego_image_new(&image, NULL), DS_OK);
     image.has_padding = true;
-    assert_int_equal(stego_capacity_of(&image, NULL, &c, NULL), DS_OK);
-    assert_int_equal(c.one_pass_bytes, 0);
-    assert_int_equal(c.all_passes_bytes, 0);
+    assert_int_equal(stego_capacity_of(&image, NULL, &bits, NULL), DS_OK);
+    assert_int_equal(bits, 0);
     assert_int_equal(stego_embed(&image, NULL, 0, NULL, &facts, NULL), DS_ECAPACITY);
     assert_int_equal(facts.passes, 0);
     stego_image_free(&image);
 }
 
-/* The format is what is in the images that are already out there: a change of it is a new mark. */
+/* The format is what is in the images that are already out there: a change of it is a new version
+ * in the mark. */
 static void the_golden_carriers_have_not_changed(void **state)
 {
     (void)state;
     static const struct {
         size_t len;
+        enum stego_effort effort;
         struct stego_rect exclude;
         const char *sha256;
     } golden[] = {
-        {100, {0}, "5f433c2b5b1a75697fb6607e038b633828fe8d48739842f9b3c2c5f5f942b11f"},
+        {100, STEGO_FAST, {0}, "855b04724bae5a811c3320ee795ec203e2d9c89f658e5521be771083c59c0aa0"},
         {700,
+         STEGO_FAST,
          {30, 40, 20, 10, 0},
-         "f9b7be792f650c77e9486dd5a7f4d6828cf55b4c906229cbe10a623b5e7e2378"},
-        {3500, {0}, "81464c226a39f1a90345591034dcc4ce5acb0ce5075ee26524530512e3807521"},
+         "9a4a403d70f45fdf92a243bdaaf4a868c58f32cffd931bd09c319d57209f1baf"},
+        {3500, STEGO_FAST, {0}, "f65248e55ed5d705538a429c5ddf2dd0537d7358dd14bb03773378e9c873cb3b"},
+        {100,
+         STEGO_BALANCED,
+         {0},
+         "709f03b7583fc49153ffb8c344cf93ec5d74c45d257ff17846b4329db9f81208"},
+        {300,
+         STEGO_BEST,
+         {30, 40, 20, 10, 0},
+         "189ba7206271c6246d34be8c392a03da81dfefb5f81b3f85ed3e6c886a6e945e"},
     };
     for (size_t i = 0; i < DS_ARRAY_SIZE(golden); i++) {
         struct stego_image image = phantom(128, 96, 1);
         struct dice d = {51};
+        struct stego_embed_facts facts;
         uint8_t *payload = draw_payload(golden[i].len, &d);
-        const struct stego_embed_options options = {golden[i].exclude, 0};
+        const struct stego_embed_options options = {.effort = golden[i].effort,
+                                                    .exclude = golden[i].exclude};
         image.has_padding = true;
         image.padding_min = image.padding_max = -2048;
-        assert_int_equal(stego_embed(&image, payload, golden[i].len, &options, NULL, NULL), DS_OK);
+        assert_int_equal(stego_embed(&image, payload, 8 * golden[i].len, &options, &facts, NULL),
+                         DS_OK);
+        assert_int_equal(facts.chained, golden[i].effort != STEGO_FAST);
         struct ds_bytes cells = DS_BYTES_INIT((size_t)1 << 20);
         for (size_t k = 0; k < count_of(&image); k++) {
             assert_int_equal(ds_bytes_put_le(&cells, (uint16_t)image.samples[k], 2, NULL), DS_OK);
@@ -653,7 +706,7 @@ static void check_real(const char *name, struct stego_image cover, size_t len, d
     }
     uint8_t *payload = draw_payload(len, &dice);
     assert_int_equal(stego_image_copy(&carrier, &cover, NULL), DS_OK);
-    assert_int_equal(stego_embed(&carrier, payload, len, NULL, NULL, NULL), DS_OK);
+    assert_int_equal(stego_embed(&carrier, payload, 8 * len, NULL, NULL, NULL), DS_OK);
     check_carrier(&cover, &carrier, &no_options.exclude);
     check_way_back(&cover, &carrier, payload, len, &no_options.exclude);
     assert_int_equal(stego_image_compare(&cover, &carrier, &d, NULL), DS_OK);
@@ -666,13 +719,14 @@ static void check_real(const char *name, struct stego_image cover, size_t len, d
 static const struct stego_image ge_ct = {.columns = 512,
                                          .rows = 512,
                                          .frames = 1,
+                                         .components = 1,
                                          .bits_stored = 16,
                                          .is_signed = true,
                                          .has_padding = true,
                                          .padding_min = -1500,
                                          .padding_max = -1500};
 static const struct stego_image ge_fmri = {
-    .columns = 64, .rows = 64, .frames = 1, .bits_stored = 16, .is_signed = true};
+    .columns = 64, .rows = 64, .frames = 1, .components = 1, .bits_stored = 16, .is_signed = true};
 
 static void a_kilobyte_in_a_ct_slice_is_invisible(void **state)
 {
@@ -691,7 +745,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_image_and_payload_come_back_or_do_not_fit),
-        cmocka_unit_test(what_capacity_promises_can_be_embedded),
+        cmocka_unit_test(what_capacity_promises_can_be_embedded_and_no_bit_more),
         cmocka_unit_test(every_payload_length_of_a_small_image_comes_back),
         cmocka_unit_test(pixels_behind_the_last_bit_are_not_moved),
         cmocka_unit_test(the_mark_may_lie_anywhere_and_old_memory_does_not_matter),

@@ -12,8 +12,12 @@
 
 static struct stego_image ct(uint32_t columns, uint32_t rows, uint32_t frames)
 {
-    return (struct stego_image){
-        .columns = columns, .rows = rows, .frames = frames, .bits_stored = 12, .is_signed = true};
+    return (struct stego_image){.columns = columns,
+                                .rows = rows,
+                                .frames = frames,
+                                .components = 1,
+                                .bits_stored = 12,
+                                .is_signed = true};
 }
 
 static void a_new_image_is_zero_and_a_freed_one_holds_nothing(void **state)
