@@ -18,7 +18,8 @@ USER = r"""
 int main(void)
 {
     static const char text[] = "hidden by another program";
-    struct stego_image image = {.columns = 64, .rows = 64, .frames = 1, .bits_stored = 12};
+    struct stego_image image = {.columns = 64, .rows = 64, .frames = 1, .components = 1,
+                                .bits_stored = 12};
     struct ds_bytes found = DS_BYTES_INIT(4096);
     struct ds_error err = {0};
     if (stego_image_new(&image, &err) != DS_OK) {
@@ -27,9 +28,9 @@ int main(void)
     for (int i = 0; i < 64 * 64; i++) {
         image.samples[i] = 500 + (i % 64) + (i * 7919 % 5);
     }
-    enum ds_status s = stego_embed(&image, (const uint8_t *)text, sizeof text, NULL, NULL, &err);
+    enum ds_status s = stego_embed(&image, (const uint8_t *)text, 8 * sizeof text, NULL, NULL, &err);
     if (s == DS_OK) {
-        s = stego_extract(&image, &found, NULL, &err);
+        s = stego_extract(&image, NULL, &found, NULL, &err);
     }
     const int good = s == DS_OK && found.len == sizeof text && memcmp(found.data, text, found.len) == 0;
     puts(good ? "came back" : err.text);
