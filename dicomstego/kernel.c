@@ -68,7 +68,7 @@ static void predict_ragged(const struct stego_context *k, size_t begin, size_t e
              seen(k, k->same[j + 1])},
             {{seen(k, k->above2[j]), seen(k, k->above2[j + 1])},
              {seen(k, k->below2[j]), seen(k, k->below2[j + 1])},
-             {seen(k, k->above[j - 1]), seen(k, k->below[j - 1])},
+             {seen(k, (k->above - 1)[j]), seen(k, (k->below - 1)[j])},
              {seen(k, k->above[j + 1]), seen(k, k->below[j + 1])}}};
         const struct stego_prediction p = stego_predict(&around);
         mean[j] = (uint16_t)p.mean;
@@ -111,9 +111,9 @@ static bool is_ragged(const struct stego_context *k, size_t begin, size_t end)
     const uint16_t m = k->missing;
     unsigned any = 0;
     for (size_t j = begin; j < end; j++) {
-        any |= (k->above2[j] == m) | (k->above2[j + 1] == m) | (k->above[j - 1] == m);
+        any |= (k->above2[j] == m) | (k->above2[j + 1] == m) | ((k->above - 1)[j] == m);
         any |= (k->above[j] == m) | (k->above[j + 1] == m) | (k->same[j] == m);
-        any |= (k->same[j + 1] == m) | (k->below[j - 1] == m) | (k->below[j] == m);
+        any |= (k->same[j + 1] == m) | ((k->below - 1)[j] == m) | (k->below[j] == m);
         any |= (k->below[j + 1] == m) | (k->below2[j] == m) | (k->below2[j + 1] == m);
     }
     return any != 0;
