@@ -118,8 +118,9 @@ struct carrier_plan_options {
     enum carrier_attributes attributes;
     struct stego_rect region; /* key region for every instance; empty: none */
     struct carrier_hiding hiding;
-    /* Many instances will share what there is to hide: quick bounds of their capacities will do. */
-    bool is_large;
+    /* About how many instances will be added. Many share what there is to hide, so quick bounds of
+     * their capacities will do. */
+    size_t instances;
 };
 
 struct carrier_plan;

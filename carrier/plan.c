@@ -113,11 +113,15 @@ static enum ds_status measure_record(const struct carrier_plan *p, const struct 
     return s;
 }
 
+/* A study of more instances than this is planned by quick bounds. */
+#define STUDY_IS_LARGE 4U
+
 /* One bit for each sample is the most that is asked of an image, even where the engine could hide
  * more: beyond it what is shown is no longer the image. More effort never holds less, so the
  * cheapest one measures; only within limits of distortion what more effort gains may decide. For a
- * large study a quick bound will do where it is roomy. Measuring costs as much as some carriers,
- * and several passes as many, so those are measured only where a single pass is not roomy. */
+ * large study without key regions a quick bound will do where it is roomy. Measuring costs as much
+ * as some carriers, and several passes as many, so those are measured only where a single pass is
+ * not roomy. */
 static enum ds_status measure_capacity(const struct carrier_plan *p,
                                        const struct stego_image *image, size_t samples,
                                        uint64_t *bytes, struct ds_error *err)
@@ -129,7 +133,7 @@ static enum ds_status measure_capacity(const struct carrier_plan *p,
     if (!carrier_hiding_is_limited(&hiding)) {
         hiding.effort = STEGO_FAST;
     }
-    if (p->options.is_large) {
+    if (p->options.instances > STUDY_IS_LARGE && carrier_region_is_empty(region)) {
         s = carrier_hiding_at_least(&hiding, image, region, &bits, err);
     }
     if (s == DS_OK && bits < samples / 4) {

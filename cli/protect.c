@@ -326,9 +326,6 @@ static int refuse_held(const struct protection *p, const struct carrier_slot *sl
     return code;
 }
 
-/* A study of more instances than this is planned by quick bounds. */
-#define STUDY_IS_LARGE 4U
-
 static enum ds_status make_bytes(const struct protection *p, const struct stego_capsule *capsule,
                                  const struct cli_input *in, const struct carrier_slot *slot,
                                  struct ds_bytes *out, struct ds_error *err)
@@ -415,8 +412,7 @@ static int protect_dicom(struct protection *p)
                                              .attributes = p->options.attributes,
                                              .region = p->options.region,
                                              .hiding = p->options.hiding.how,
-                                             .is_large = p->inputs.count > STUDY_IS_LARGE &&
-                                                         p->options.region.width == 0};
+                                             .instances = p->inputs.count};
     if (carrier_plan_new(&plan, &how, &err) != DS_OK) {
         return cli_complain("", &err);
     }

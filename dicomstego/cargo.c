@@ -128,17 +128,6 @@ enum ds_status stego_hold_offer(const struct stego_hold *h, struct stego_curve *
 
 /* ---- the contest ---- */
 
-static double squared_error(const struct stego_plane *plane, const int32_t *work)
-{
-    const size_t n = stego_plane_count(plane);
-    double sum = 0.0;
-    for (size_t i = 0; i < n; i++) {
-        const double d = (double)work[i] - (double)plane->samples[i];
-        sum += d * d;
-    }
-    return sum;
-}
-
 /* The best carrier so far is in `best`, the next attempt goes to `other`. */
 struct contest {
     const struct stego_hold *h;
@@ -164,7 +153,7 @@ static bool is_found(const struct contest *c)
 
 static void judge(struct contest *c, unsigned passes, bool is_chained)
 {
-    const double error = squared_error(&c->h->ground.plane, c->other);
+    const double error = stego_plane_error(&c->h->ground.plane, c->other);
     if ((c->passes == 0 || error < c->error) && is_found(c)) {
         int32_t *loser = c->best;
         c->best = c->other;

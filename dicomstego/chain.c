@@ -5,6 +5,7 @@
 #include "dicomstego/fixed.h"
 #include "dicomstego/predictor.h"
 #include "dicomstego/scale.h"
+#include "dicomstego/stack.h"
 
 #include <lzma.h>
 #include <stdlib.h>
@@ -87,90 +88,6 @@ static bool params_read(struct params *p, const uint8_t *blob, size_t samples)
            p->stop <= samples && p->model.shape < STEGO_SHAPES && p->state >> 32U != 0;
 }
 
-/* The coder: a state of 33 to 64 bits on a stack of words. */
-struct coder {
-    uint64_t state;
-    uint32_t *word;
-    size_t count, room;
-    bool failed; /* no memory, or a word taken from the empty stack */
-};
-
-static void push(struct coder *c, uint32_t word)
-{
-    if (c->count == c->room) {
-        const size_t room = c->room < 64 ? 128 : 2 * c->room;
-        uint32_t *grown = realloc(c->word, room * sizeof *grown);
-        if (grown == NULL) {
-            c->failed = true;
-            return;
-        }
-        c->word = grown;
-        c->room = room;
-    }
-    c->word[c->count++] = word;
-}
-
-/* Makes the state lie in `size` of STEGO_SLOTS slots from `begin` on. */
-static void compress(struct coder *c, uint32_t begin, uint32_t size)
-{
-    if (size != STEGO_SLOTS && c->state >> (64U - STEGO_SLOT_BITS) >= size) {
-        push(c, (uint32_t)c->state);
-        c->state >>= 32U;
-    }
-    c->state = (c->state / size << STEGO_SLOT_BITS) + begin + c->state % size;
-}
-
-static uint32_t slot_of(const struct coder *c)
-{
-    return (uint32_t)c->state & (STEGO_SLOTS - 1U);
-}
-
-/* The opposite, for the slots that slot_of lies in. */
-static void decompress(struct coder *c, uint32_t begin, uint32_t size)
-{
-    c->state = size * (c->state >> STEGO_SLOT_BITS) + slot_of(c) - begin;
-    if (c->state >> 32U == 0) {
-        if (c->count == 0) {
-            c->failed = true;
-            c->state |= UINT64_C(1) << 32U;
-            return;
-        }
-        c->state = c->state << 32U | c->word[--c->count];
-    }
-}
-
-/* The first 32 to 63 bits become the state, the others words, the next one on top. */
-static void coder_load(struct coder *c, const struct stego_bits *message)
-{
-    struct stego_bit_reader r = stego_bits_read(message);
-    const unsigned odd = (unsigned)(message->count % 32U);
-    const uint64_t head = stego_reader_get(&r, 32);
-    c->state = (UINT64_C(1) << (32U + odd)) | head << odd | stego_reader_get(&r, odd);
-    const size_t words = (message->count - 32U - odd) / 32U;
-    c->count = 0;
-    for (size_t i = 0; i < words; i++) {
-        push(c, 0);
-    }
-    for (size_t i = 0; !c->failed && i < words; i++) {
-        c->word[words - 1 - i] = stego_reader_get(&r, 32);
-    }
-}
-
-/* False when the coder holds another number of bits. */
-static bool coder_unload(const struct coder *c, size_t count, struct stego_bits *out)
-{
-    const unsigned odd = 31U - (unsigned)__builtin_clzll(c->state);
-    if (c->failed || count < 32 || 32U * c->count + 32U + odd != count) {
-        return false;
-    }
-    stego_bits_put(out, (uint32_t)(c->state >> odd), 32);
-    stego_bits_put(out, (uint32_t)(c->state & ((UINT64_C(1) << odd) - 1U)), odd);
-    for (size_t i = c->count; i-- > 0;) {
-        stego_bits_put(out, c->word[i], 32);
-    }
-    return true;
-}
-
 /* What is known of the cover, to plan with. */
 struct survey {
     struct params params;
@@ -190,7 +107,7 @@ struct walk {
     struct stego_scale scale;
     uint8_t scales[STEGO_CLASSES_OF_SCALE];
     bool skips_idle; /* couplings that move nothing: not while surveying */
-    struct coder coder;
+    struct stego_stack coder;
     struct survey *survey; /* NULL, or who wants to know the sites met on the way down */
 };
 
@@ -198,10 +115,10 @@ static void walk_finish(struct walk *w)
 {
     stego_predictor_free(w->predictor);
     stego_couplings_free(w->couplings);
-    free(w->coder.word);
+    stego_stack_free(&w->coder);
     w->predictor = NULL;
     w->couplings = NULL;
-    w->coder = (struct coder){0};
+    w->coder = (struct stego_stack){0};
 }
 
 /* May this sample be changed, as far as its place and padding say? */
@@ -273,27 +190,27 @@ static uint32_t find(const uint32_t *cumulated, uint32_t from, uint32_t slot)
 }
 
 /* What becomes of x. */
-static int32_t mark_value(struct coder *coder, const struct stego_coupling *c, uint32_t index,
+static int32_t mark_value(struct stego_stack *coder, const struct stego_coupling *c, uint32_t index,
                           int32_t zero)
 {
-    compress(coder, c->p[index], c->p[index + 1] - c->p[index]);
-    const uint32_t to = find(c->q, index, slot_of(coder));
-    decompress(coder, c->q[to], c->q[to + 1] - c->q[to]);
+    stego_stack_compress(coder, c->p[index], c->p[index + 1] - c->p[index]);
+    const uint32_t to = find(c->q, index, stego_stack_slot(coder));
+    stego_stack_decompress(coder, c->q[to], c->q[to + 1] - c->q[to]);
     return zero + (int32_t)to;
 }
 
 /* What it was. */
-static int32_t restore_value(struct coder *coder, const struct stego_coupling *c, uint32_t index,
-                             int32_t zero)
+static int32_t restore_value(struct stego_stack *coder, const struct stego_coupling *c,
+                             uint32_t index, int32_t zero)
 {
     const uint32_t size = c->q[index + 1] - c->q[index];
     if (size == 0) { /* no embedder makes this value */
         coder->failed = true;
         return zero + (int32_t)index;
     }
-    compress(coder, c->q[index], size);
-    const uint32_t to = find(c->p, index, slot_of(coder));
-    decompress(coder, c->p[to], c->p[to + 1] - c->p[to]);
+    stego_stack_compress(coder, c->q[index], size);
+    const uint32_t to = find(c->p, index, stego_stack_slot(coder));
+    stego_stack_decompress(coder, c->p[to], c->p[to + 1] - c->p[to]);
     return zero + (int32_t)to;
 }
 
@@ -566,7 +483,7 @@ static enum ds_status try_embed(const struct stego_chain *chain, struct survey *
     enum ds_status s = walk_begin(&w, chain, &survey->params, err);
     if (s == DS_OK) {
         memcpy(out, chain->plane->samples, stego_plane_count(chain->plane) * sizeof *out);
-        coder_load(&w.coder, message);
+        stego_stack_load(&w.coder, message);
         survey->sites = 0;
         walk_down(&w, out, &survey->params.stop);
         survey->params.state = w.coder.state;
@@ -619,17 +536,6 @@ static enum ds_status choose_survey(const struct stego_chain *chain, double need
  * for each bit that a pixel takes, as seen on many images. */
 #define MARKED_LOSS 1.3
 
-static double squared_error(const struct stego_plane *plane, const int32_t *carrier)
-{
-    const size_t n = stego_plane_count(plane);
-    double sum = 0.0;
-    for (size_t i = 0; i < n; i++) {
-        const double d = (double)carrier[i] - (double)plane->samples[i];
-        sum += d * d;
-    }
-    return sum;
-}
-
 /* Tries until one fits: s->params and out are then that one's. *reserve: planned beyond the bits
  * of the message, as a part of them; what was enough afterwards. */
 static enum ds_status embed_surveyed(const struct stego_chain *chain, struct survey *s,
@@ -666,7 +572,7 @@ static enum ds_status refine(const struct stego_chain *chain, struct survey *s,
 {
     const size_t n = stego_plane_count(chain->plane);
     const double bits = (double)message->count;
-    double least = squared_error(chain->plane, out);
+    double least = stego_plane_error(chain->plane, out);
     struct params best = s->params;
     int32_t *other = malloc(n * sizeof *other);
     enum ds_status st = other != NULL ? DS_OK : ds_fail(err, DS_ENOMEM, "out of memory");
@@ -679,7 +585,7 @@ static enum ds_status refine(const struct stego_chain *chain, struct survey *s,
             break;
         }
         st = try_embed(chain, s, message, other, &left, err);
-        error = squared_error(chain->plane, other);
+        error = stego_plane_error(chain->plane, other);
         if (st != DS_OK || left != 0 || error >= least) {
             break;
         }
@@ -730,7 +636,7 @@ enum ds_status stego_chain_extract(const struct stego_chain *chain, const uint8_
         walk_up(&w, chain->plane->samples, p.stop);
         s = walk_ended(&w, err);
     }
-    if (s == DS_OK && !coder_unload(&w.coder, count, out)) {
+    if (s == DS_OK && !stego_stack_unload(&w.coder, count, out)) {
         s = ds_fail(err, DS_EAUTH, "the carrier was altered: its pixels contradict it");
     }
     if (s == DS_OK && out->failed) {

@@ -30,3 +30,14 @@ struct stego_plane stego_plane_of(const struct stego_image *image, size_t i)
     }
     return p;
 }
+
+double stego_plane_error(const struct stego_plane *p, const int32_t *others)
+{
+    const size_t n = stego_plane_count(p);
+    double sum = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        const double d = (double)others[i] - (double)p->samples[i];
+        sum += d * d;
+    }
+    return sum;
+}

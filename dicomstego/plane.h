@@ -48,6 +48,9 @@ static inline bool stego_plane_holds(const struct stego_plane *p, size_t i, int3
            (p->still == NULL || p->still[i] == 0);
 }
 
+/* The sum of squared differences between the plane's samples and as many others. Embedder only. */
+double stego_plane_error(const struct stego_plane *p, const int32_t *others);
+
 /* The prices at which a plane's bits are offered: the squared error that one more bit may cost. */
 #define STEGO_PRICES 96U
 static inline double stego_price(unsigned i) /* 2^-20 .. 2^27.5, two to the octave */

@@ -297,9 +297,6 @@ static enum ds_status keep_capsule(const struct sealing *s, struct draft *draft,
                               &draft->saved, err);
 }
 
-/* A study of more instances than this is planned by quick bounds. */
-#define STUDY_IS_LARGE 4U
-
 static enum ds_status prepare_sealing(struct sealing *s, struct ds_error *err)
 {
     if (settings_identity(s->due->settings) == NULL) {
@@ -309,7 +306,7 @@ static enum ds_status prepare_sealing(struct sealing *s, struct ds_error *err)
         .unsuitable = unsuitable_placement(&s->due->rule->protect),
         .attributes = wanted_attributes(&s->due->rule->protect),
         .hiding = protector_hiding(&s->due->rule->protect),
-        .is_large = s->due->count > STUDY_IS_LARGE,
+        .instances = s->due->count,
     };
     s->planned = calloc(s->due->count + 1, sizeof(*s->planned));
     s->slots = calloc(s->due->count + 1, sizeof(*s->slots));
