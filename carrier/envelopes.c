@@ -81,7 +81,7 @@ static enum ds_status canonical_envelope(const struct carrier_original *o,
         s = dicom_pixels_write(d, &o->pixels, err);
     }
     if (s == DS_OK) {
-        s = dicom_dataset_write_part10(d, "1.2.840.10008.1.2.1", &file, err);
+        s = dicom_dataset_write_part10(d, DICOM_EXPLICIT_LE, &file, err);
     }
     if (s == DS_OK) {
         s = dicom_envelope_scan(file.data, file.len, &e, err);

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define EXPLICIT_LE "1.2.840.10008.1.2.1"
-
 /* What the steps of making hand on to each other. */
 struct making {
     const struct stego_capsule *capsule;
@@ -148,26 +146,14 @@ static enum ds_status make_sidecar(struct making *m, struct carrier_made *made,
 
 /* ---- writing ---- */
 
-static bool is_native(const char *syntax)
-{
-    static const char *const native[] = {"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1",
-                                         "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"};
-    for (size_t i = 0; i < DS_ARRAY_SIZE(native); i++) {
-        if (strcmp(syntax, native[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* A sidecar leaves compressed pixels as they are; all else is written natively. */
 static const char *choose_syntax(const struct making *m)
 {
     const char *now = dicom_dataset_transfer_syntax(m->derived);
-    if (m->slot->placement == CARRIER_SIDECAR && !is_native(now)) {
+    if (m->slot->placement == CARRIER_SIDECAR && !dicom_transfer_syntax_is_native(now)) {
         return now;
     }
-    return m->options->transfer_syntax != NULL ? m->options->transfer_syntax : EXPLICIT_LE;
+    return m->options->transfer_syntax != NULL ? m->options->transfer_syntax : DICOM_EXPLICIT_LE;
 }
 
 static enum ds_status write_out(const struct making *m, struct carrier_made *made,
@@ -299,7 +285,7 @@ enum ds_status carrier_make(const struct stego_capsule *capsule, const struct ca
 static enum ds_status header_dataset(const struct carrier_made *m, struct dicom_dataset **out,
                                      struct ds_error *err)
 {
-    if (!is_native(m->transfer_syntax)) {
+    if (!dicom_transfer_syntax_is_native(m->transfer_syntax)) {
         return dicom_dataset_read(out, m->dataset.data, m->dataset.len, m->transfer_syntax, err);
     }
     enum ds_status s = dicom_dataset_new(out, err);

@@ -13,7 +13,7 @@
 
 /* The native syntaxes have a number, so that a UID need not be carried; 0: the UID follows. */
 static const char *const syntaxes[] = {
-    "", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99",
+    "", DICOM_IMPLICIT_LE, DICOM_EXPLICIT_LE, DICOM_EXPLICIT_BE, DICOM_DEFLATED_LE,
 };
 
 static enum ds_status put_syntax(const char *uid, struct ds_bytes *out, struct ds_error *err)

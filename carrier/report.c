@@ -7,7 +7,6 @@
 
 #define UID_BASIC_TEXT_SR    "1.2.840.10008.5.1.4.1.1.88.11"
 #define UID_ENCAPSULATED_PDF "1.2.840.10008.5.1.4.1.1.104.1"
-#define UID_EXPLICIT_LE      "1.2.840.10008.1.2.1"
 
 #define TAG_CONCEPT_NAME DICOM_TAG(0x0040, 0xa043)
 
@@ -303,5 +302,5 @@ enum ds_status carrier_report_to_dicom(const struct stego_opened_document *repor
     if (s == DS_OK) {
         s = is_pdf ? fill_pdf(d, report, err) : fill_text(d, report, err);
     }
-    return s == DS_OK ? dicom_dataset_write_part10(d, UID_EXPLICIT_LE, out, err) : s;
+    return s == DS_OK ? dicom_dataset_write_part10(d, DICOM_EXPLICIT_LE, out, err) : s;
 }

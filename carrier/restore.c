@@ -11,8 +11,6 @@
 
 #include <string.h>
 
-#define EXPLICIT_LE "1.2.840.10008.1.2.1"
-
 /* ---- the first way: undo ---- */
 
 /* (0099,00xx) with our creator, and the element of its block (PS3.5 7.8.1). */
@@ -165,7 +163,7 @@ static enum ds_status write_styled(const struct dicom_dataset *d,
         s = dicom_envelope_scan(out->data, out->len, &e, err);
     }
     if (s == DS_OK) {
-        s = dicom_dataset_write(d, EXPLICIT_LE, &canonical, err);
+        s = dicom_dataset_write(d, DICOM_EXPLICIT_LE, &canonical, err);
     }
     if (s == DS_OK) {
         s = ds_bytes_resize(out, e.dataset_offset, err);
@@ -185,7 +183,7 @@ static enum ds_status write_undone(const struct carrier_found *f, const struct d
     const char *own = record->transfer_syntax;
     const char *now = dicom_dataset_transfer_syntax(d);
     const bool still_compressed = f->placement == CARRIER_SIDECAR && strcmp(own, now) == 0;
-    return dicom_dataset_write_part10(d, still_compressed ? own : EXPLICIT_LE, out, err);
+    return dicom_dataset_write_part10(d, still_compressed ? own : DICOM_EXPLICIT_LE, out, err);
 }
 
 /* ---- proof of a finished file ---- */
@@ -433,7 +431,7 @@ enum ds_status carrier_restore_pixels(const struct carrier_found *f, struct carr
     }
     if (s == DS_OK) {
         const char *now = dicom_dataset_transfer_syntax(d);
-        s = dicom_dataset_write_part10(d, f->placement == CARRIER_SIDECAR ? now : EXPLICIT_LE,
+        s = dicom_dataset_write_part10(d, f->placement == CARRIER_SIDECAR ? now : DICOM_EXPLICIT_LE,
                                        &out->file, err);
     }
     if (s == DS_OK) {

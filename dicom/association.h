@@ -146,12 +146,8 @@ DS_CHECKED enum ds_status dicom_requestor_store(struct dicom_requestor *r,
 /* Releases (or aborts when broken) and frees. NULL is fine. */
 void dicom_requestor_close(struct dicom_requestor *r);
 
-/* Every storage SOP class that DCMTK knows and every transfer syntax that it can carry. Borrowed,
- * static. */
+/* Every storage SOP class that DCMTK knows. Borrowed, static. */
 const char *const *dicom_storage_classes(size_t *count);
-const char *const *dicom_transfer_syntaxes(size_t *count);
-bool dicom_transfer_syntax_is_native(const char *uid);
-bool dicom_transfer_syntax_is_lossy(const char *uid);
 
 #ifdef __cplusplus
 }

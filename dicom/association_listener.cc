@@ -247,26 +247,30 @@ void accept_loop(dicom_listener &l) noexcept
     }
 }
 
-bool known_syntax(const char *uid)
+/* DCMTK's DIMSE layer refuses commands on a context in a syntax that it has no name for. A
+ * reference to pixels elsewhere is nothing that anybody could vouch for. */
+bool can_receive(const dicom_transfer_syntax *t)
 {
-    size_t count = 0;
-    const char *const *known = dicom_transfer_syntaxes(&count);
-    return std::any_of(known, known + count, [&](const char *k) { return strcmp(k, uid) == 0; });
+    return t != nullptr && t->coding != DICOM_REFERENCED &&
+           DcmXfer(t->uid).getXfer() != EXS_Unknown;
 }
 
 ds_status copy_syntaxes(dicom_listener &l, const dicom_listener_options &options, ds_error *err)
 {
-    const char *const *list = options.transfer_syntaxes;
-    size_t count = options.transfer_syntax_count;
-    if (list == nullptr) {
-        list = dicom_transfer_syntaxes(&count);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (list[i] == nullptr || !known_syntax(list[i])) {
+    for (size_t i = 0; i < options.transfer_syntax_count; i++) {
+        const char *uid = options.transfer_syntaxes[i];
+        if (uid == nullptr || !can_receive(dicom_transfer_syntax_of(uid))) {
             return ds_fail(err, DS_EINVAL, "transfer syntax %s is not one that can be received",
-                           list[i] == nullptr ? "(none)" : list[i]);
+                           uid == nullptr ? "(none)" : uid);
         }
-        l.transfer_syntaxes.emplace_back(list[i]);
+        l.transfer_syntaxes.emplace_back(uid);
+    }
+    size_t count = 0;
+    const dicom_transfer_syntax *known = dicom_transfer_syntaxes(&count);
+    for (size_t i = 0; options.transfer_syntaxes == nullptr && i < count; i++) {
+        if (can_receive(&known[i])) {
+            l.transfer_syntaxes.emplace_back(known[i].uid);
+        }
     }
     return DS_OK;
 }

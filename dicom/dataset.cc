@@ -64,18 +64,18 @@ DcmPixelSequence *fragments_of(DcmElement &element)
 
 ds_status facts_of(const char *syntax, syntax_facts *out, ds_error *err)
 {
-    DcmXfer xfer(syntax);
-    if (xfer.getXfer() == EXS_Unknown) {
-        if (std::strncmp(syntax, "1.2.840.10008.1.2.", 18) != 0) {
-            return ds_fail(err, DS_EUNSUPPORTED, "unknown transfer syntax %.64s", syntax);
-        }
-        xfer = DcmXfer(EXS_JPEG2000LosslessOnly);
+    const dicom_transfer_syntax *known = dicom_transfer_syntax_of(syntax);
+    if (known == nullptr && std::strncmp(syntax, "1.2.840.10008.1.2.", 18) != 0) {
+        return ds_fail(err, DS_EUNSUPPORTED, "unknown transfer syntax %.64s", syntax);
     }
-    out->parse_as = xfer.getXfer();
-    out->explicit_vr = xfer.isExplicitVR() != OFFalse;
-    out->big_endian = xfer.isBigEndian() != OFFalse;
-    out->deflated = xfer.getStreamCompression() != ESC_none;
-    out->encapsulated = xfer.isEncapsulated() != OFFalse;
+    out->explicit_vr = known == nullptr || known->explicit_vr;
+    out->big_endian = known != nullptr && known->big_endian;
+    out->deflated = known != nullptr && known->deflated;
+    out->encapsulated = known == nullptr || known->coding != DICOM_NATIVE;
+    /* DCMTK finds its codecs by the syntax that it parsed; one without a name there is parsed as
+     * one that is encoded alike. */
+    const E_TransferSyntax own = DcmXfer(syntax).getXfer();
+    out->parse_as = own != EXS_Unknown ? own : EXS_JPEG2000LosslessOnly;
     return DS_OK;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/sha256.h"
+#include "dicom/transfer_syntax.h"
 
 #include <stdbool.h>
 #include <stdint.h>

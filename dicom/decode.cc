@@ -187,23 +187,6 @@ frame_decoder own_decoder(const std::string &syntax)
 namespace dicom
 {
 
-bool syntax_is_lossy(const std::string &uid)
-{
-    static const char *const lossy[] = {
-        "1.2.840.10008.1.2.4.50",  "1.2.840.10008.1.2.4.51",  "1.2.840.10008.1.2.4.53",
-        "1.2.840.10008.1.2.4.55",  "1.2.840.10008.1.2.4.81",  "1.2.840.10008.1.2.4.91",
-        "1.2.840.10008.1.2.4.93",  "1.2.840.10008.1.2.4.203", "1.2.840.10008.1.2.4.111",
-        "1.2.840.10008.1.2.4.112",
-    };
-    for (const char *candidate : lossy) {
-        if (uid == candidate) {
-            return true;
-        }
-    }
-    /* Video: MPEG-2, H.264 and H.265 are .100 to .108, some with a suffix. */
-    return uid.size() > 22 && uid.compare(0, 22, "1.2.840.10008.1.2.4.10") == 0;
-}
-
 bool syntax_only_packs(const std::string &uid)
 {
     const frame_decoder decode = own_decoder(uid);

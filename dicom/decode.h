@@ -20,8 +20,6 @@ namespace dicom
 ds_status decode_pixels(dicom_pixels *p, const dicom_dataset *d, DcmElement &element,
                         ds_error *err);
 
-bool syntax_is_lossy(const std::string &uid);
-
 /* The syntaxes whose fragments are native frames, packed at most. */
 bool syntax_only_packs(const std::string &uid);
 

@@ -2,15 +2,11 @@
 #include "dicom/envelope.h"
 
 #include "dicom/element_walk.h"
+#include "dicom/transfer_syntax.h"
 
 #include <string.h>
 
 #define PREAMBLE_BYTES 128U
-
-static const char implicit_le[] = "1.2.840.10008.1.2";
-static const char explicit_le[] = "1.2.840.10008.1.2.1";
-static const char deflated_le[] = "1.2.840.10008.1.2.1.99";
-static const char explicit_be[] = "1.2.840.10008.1.2.2";
 
 /* The UID's value without its padding; false when it is no UID (PS3.5 9.1). */
 static bool copy_uid(const uint8_t *value, size_t len, char out[65])
@@ -98,7 +94,7 @@ static enum ds_status guess_syntax(const uint8_t *file, size_t len, struct dicom
     if (group != 0x0008) {
         return ds_fail(err, DS_EFORMAT, "not a DICOM file");
     }
-    const char *guess = !has_vr ? implicit_le : big ? explicit_be : explicit_le;
+    const char *guess = !has_vr ? DICOM_IMPLICIT_LE : big ? DICOM_EXPLICIT_BE : DICOM_EXPLICIT_LE;
     memcpy(out->transfer_syntax, guess, strlen(guess) + 1);
     return DS_OK;
 }
@@ -112,7 +108,7 @@ enum ds_status dicom_envelope_locate(const uint8_t *file, size_t len, struct dic
     const enum ds_status s =
         meta < len ? scan_meta(file, len, meta, &e, err) : guess_syntax(file, len, &e, err);
     if (s == DS_OK) {
-        e.deflated = strcmp(e.transfer_syntax, deflated_le) == 0;
+        e.deflated = strcmp(e.transfer_syntax, DICOM_DEFLATED_LE) == 0;
         *out = e;
     }
     return s;
@@ -134,9 +130,9 @@ static enum ds_status scan_elements(const uint8_t *file, size_t len, struct dico
 {
     struct dicom_walk w;
     struct dicom_element_header h;
-    out->big_endian = strcmp(out->transfer_syntax, explicit_be) == 0;
+    out->big_endian = strcmp(out->transfer_syntax, DICOM_EXPLICIT_BE) == 0;
     dicom_walk_begin(&w, file, out->dataset_offset, len,
-                     strcmp(out->transfer_syntax, implicit_le) != 0, out->big_endian);
+                     strcmp(out->transfer_syntax, DICOM_IMPLICIT_LE) != 0, out->big_endian);
     bool more = true;
     while (more) {
         const enum ds_status s = dicom_walk_next(&w, &h, &more, err);

@@ -162,7 +162,7 @@ ds_status read_pixels(dicom_pixels *p, const dicom_dataset *d, ds_error *err)
         return s;
     }
     p->was_compressed = dicom::fragments_of(*element) != nullptr;
-    p->was_lossy = (p->was_compressed && dicom::syntax_is_lossy(d->syntax)) ||
+    p->was_lossy = (p->was_compressed && dicom_transfer_syntax_may_lose(d->syntax.c_str())) ||
                    text(d, DICOM_TAG(0x0028, 0x2110)) == "01";
     read_padding(p, d);
     if (!p->was_compressed) {

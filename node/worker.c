@@ -17,9 +17,6 @@
 #define POLL_MS         1000
 #define FINISH_EVERY_MS 1000
 #define CONTEXTS_MAX    (3U * BATCH_MAX)
-#define EXPLICIT_LE     "1.2.840.10008.1.2.1"
-#define IMPLICIT_LE     "1.2.840.10008.1.2"
-#define DEFLATED_LE     "1.2.840.10008.1.2.1.99"
 
 /* One delivery of the batch with its outcome; the result points into it. */
 struct parcel {
@@ -160,23 +157,19 @@ static void renew_lease(struct round *r)
 
 /* ---- what is sent ---- */
 
-static bool is_native(const char *syntax)
-{
-    return dicom_transfer_syntax_is_native(syntax) || strcmp(syntax, DEFLATED_LE) == 0;
-}
-
 /* The syntaxes in which the delivery could be sent, best first. */
 static size_t syntaxes_for(const struct db_delivery *d, const char *out[3])
 {
     const char *own = d->instance.transfer_syntax;
     size_t count = 0;
-    if (d->action != DB_SEND_CARRIER && (d->action == DB_SEND_AS_IS || !is_native(own))) {
+    if (d->action != DB_SEND_CARRIER &&
+        (d->action == DB_SEND_AS_IS || !dicom_transfer_syntax_is_native(own))) {
         out[count++] = own;
     }
-    if (d->action != DB_SEND_CARRIER && !is_native(own)) {
+    if (d->action != DB_SEND_CARRIER && !dicom_transfer_syntax_is_native(own)) {
         return count;
     }
-    const char *const rewritten[] = {EXPLICIT_LE, IMPLICIT_LE};
+    const char *const rewritten[] = {DICOM_EXPLICIT_LE, DICOM_IMPLICIT_LE};
     for (size_t i = 0; i < DS_ARRAY_SIZE(rewritten); i++) {
         if (count == 0 || strcmp(out[0], rewritten[i]) != 0) {
             out[count++] = rewritten[i];
@@ -284,8 +277,9 @@ static enum ds_status send_carrier(struct round *r, struct parcel *p, const char
 {
     struct worker *w = r->worker;
     struct carrier_made made = {0};
-    const enum ds_status s = protector_make(&w->cache, r->db, w->settings, p->delivery,
-                                            is_native(syntax) ? syntax : NULL, &made, err);
+    const enum ds_status s =
+        protector_make(&w->cache, r->db, w->settings, p->delivery,
+                       dicom_transfer_syntax_is_native(syntax) ? syntax : NULL, &made, err);
     if (s == DS_OK) {
         note_made(p, &made);
         const struct scu_object object = {.sop_class_uid = made.sop_class_uid,

@@ -10,7 +10,6 @@
 
 /* Explicit VR Little Endian in one deflated stream (PS3.5 A.5): no element in it can be seen from
  * outside. */
-#define DEFLATED_SYNTAX "1.2.840.10008.1.2.1.99"
 
 struct scp {
     struct dicom_listener *listener;
@@ -118,7 +117,7 @@ static enum ds_status look_at(struct incoming *in, struct ds_error *err)
     if (len == 0) {
         return ds_fail(err, DS_EFORMAT, "an empty data set");
     }
-    if (strcmp(in->transfer_syntax, DEFLATED_SYNTAX) == 0) {
+    if (strcmp(in->transfer_syntax, DICOM_DEFLATED_LE) == 0) {
         return DS_OK;
     }
     struct dicom_envelope envelope;

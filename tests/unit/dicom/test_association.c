@@ -748,23 +748,6 @@ static void dcmtk_programs_are_served(void **state)
     node_stop(&n);
 }
 
-static void syntaxes_are_told_apart(void **state)
-{
-    (void)state;
-    assert_true(dicom_transfer_syntax_is_native(EXPLICIT));
-    assert_true(dicom_transfer_syntax_is_native("1.2.840.10008.1.2.2"));
-    assert_false(dicom_transfer_syntax_is_native("1.2.840.10008.1.2.5"));
-    assert_false(dicom_transfer_syntax_is_native("1.2.3"));
-    assert_false(dicom_transfer_syntax_is_native(NULL));
-    assert_true(dicom_transfer_syntax_is_lossy("1.2.840.10008.1.2.4.50"));
-    assert_true(dicom_transfer_syntax_is_lossy("1.2.840.10008.1.2.4.91"));
-    assert_true(dicom_transfer_syntax_is_lossy("1.2.840.10008.1.2.4.81"));
-    assert_false(dicom_transfer_syntax_is_lossy("1.2.840.10008.1.2.4.90"));
-    assert_false(dicom_transfer_syntax_is_lossy("1.2.840.10008.1.2.4.70"));
-    assert_false(dicom_transfer_syntax_is_lossy("1.2.840.10008.1.2.4.92"));
-    assert_false(dicom_transfer_syntax_is_lossy("1.2.3"));
-}
-
 int main(void)
 {
     struct ds_error err = {DS_OK, ""};
@@ -793,7 +776,6 @@ int main(void)
         cmocka_unit_test(mutual_tls_carries_instances),
         cmocka_unit_test(a_stranger_does_not_get_through_tls),
         cmocka_unit_test(dcmtk_programs_are_served),
-        cmocka_unit_test(syntaxes_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fragments - which fragments of encapsulated Pixel Data are which frame (PS3.5 A.4); private to
+ * dicom/.
+ *
+ * By the Extended Offset Table (7FE0,0001/0002) where there is one, else by the Basic Offset Table,
+ * else by count: one fragment a frame, one frame of all fragments, or frames that begin where a
+ * codestream begins (SOI, SOC). An offset table that does not add up is not followed.
+ */
+#ifndef DICOMSTEGO_DICOM_FRAGMENTS_H
+#define DICOMSTEGO_DICOM_FRAGMENTS_H
+
+#include "base/bytes.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct dicom_fragments;
+
+/* value: the value of Pixel Data as it lies in the file: items, from the Basic Offset Table to the
+ * sequence delimiter, which may be missing; borrowed, and only read where asked (it may be a mapped
+ * file of gigabytes). offsets, lengths: the raw values of the Extended Offset Table and its
+ * lengths, 64 bits little endian each, or NULL. DS_EFORMAT: items do not add up, or fewer fragments
+ * than frames. Memory grows with what is there, not with what frames claims. */
+DS_CHECKED enum ds_status dicom_fragments_open(struct dicom_fragments **out, const uint8_t *value,
+                                               size_t len, const uint8_t *offsets,
+                                               const uint8_t *lengths, size_t table_bytes,
+                                               uint32_t frames, struct ds_error *err);
+void dicom_fragments_free(struct dicom_fragments *f);
+
+/* The codestream of a frame: borrowed from value when it is one fragment, else joined in *joined,
+ * which is emptied first. */
+DS_CHECKED enum ds_status dicom_fragments_frame(const struct dicom_fragments *f, uint32_t frame,
+                                                struct ds_bytes *joined, const uint8_t **stream,
+                                                size_t *len, struct ds_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
