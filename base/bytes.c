@@ -12,11 +12,55 @@ void ds_bytes_free(struct ds_bytes *b)
     if (b == NULL) {
         return;
     }
-    if (b->data != NULL) {
+    if (b->scratch.data != NULL) {
+        ds_scratch_free(&b->scratch);
+    } else if (b->data != NULL) {
         ds_wipe(b->data, b->capacity);
         free(b->data);
     }
-    *b = DS_BYTES_INIT(b->max);
+    *b = b->large ? DS_BYTES_LARGE(b->max) : DS_BYTES_INIT(b->max);
+}
+
+/* Copies long data so that neither end stays in memory. */
+static void copy_over(uint8_t *to, const uint8_t *from, size_t len)
+{
+    for (size_t at = 0; at < len; at += DS_MAP_STEP_BYTES) {
+        const size_t n = len - at < DS_MAP_STEP_BYTES ? len - at : DS_MAP_STEP_BYTES;
+        memcpy(to + at, from + at, n);
+        if (len > DS_MAP_STEP_BYTES) {
+            ds_map_forget(from + at, n);
+            ds_map_forget(to + at, n);
+        }
+    }
+}
+
+/* Large steps: the disk's room is reserved as the scratch grows. */
+#define SCRATCH_STEP_BYTES (64U * 1024U * 1024U)
+
+static enum ds_status grow_scratch(struct ds_bytes *b, size_t wanted, struct ds_error *err)
+{
+    const size_t rest = SCRATCH_STEP_BYTES - 1 - (wanted - 1) % SCRATCH_STEP_BYTES;
+    size_t capacity;
+    if (!ds_size_add(wanted, rest, &capacity)) {
+        capacity = wanted;
+    }
+    /* The first time its descriptor is what a zeroed buffer holds: 0 would be a file. */
+    const bool moves = b->scratch.data == NULL;
+    if (moves) {
+        b->scratch = DS_SCRATCH_INIT;
+    }
+    const enum ds_status s = ds_scratch_reserve(&b->scratch, capacity, err);
+    if (s != DS_OK) {
+        return s;
+    }
+    if (moves && b->data != NULL) {
+        copy_over(b->scratch.data, b->data, b->len);
+        ds_wipe(b->data, b->capacity);
+        free(b->data);
+    }
+    b->data = b->scratch.data;
+    b->capacity = b->scratch.capacity;
+    return DS_OK;
 }
 
 enum ds_status ds_bytes_reserve(struct ds_bytes *b, size_t len, struct ds_error *err)
@@ -27,6 +71,9 @@ enum ds_status ds_bytes_reserve(struct ds_bytes *b, size_t len, struct ds_error 
     }
     if (wanted <= b->capacity) {
         return DS_OK;
+    }
+    if (b->large && wanted > DS_BYTES_IN_MEMORY) {
+        return grow_scratch(b, wanted, err);
     }
     size_t capacity = b->capacity > b->max / 2 ? b->max : 2 * b->capacity;
     if (capacity < wanted) {
@@ -57,9 +104,25 @@ enum ds_status ds_bytes_append(struct ds_bytes *b, const void *data, size_t len,
     if (s != DS_OK) {
         return s;
     }
-    memcpy(b->data + b->len, data, len);
+    copy_over(b->data + b->len, data, len);
+    const size_t before = b->len;
     b->len += len;
+    if (b->scratch.data != NULL && before / DS_MAP_STEP_BYTES != b->len / DS_MAP_STEP_BYTES) {
+        const size_t from = before / DS_MAP_STEP_BYTES * DS_MAP_STEP_BYTES;
+        ds_map_forget(b->data + from, b->len - from);
+    }
     return DS_OK;
+}
+
+static void zero_over(uint8_t *data, size_t len)
+{
+    for (size_t at = 0; at < len; at += DS_MAP_STEP_BYTES) {
+        const size_t n = len - at < DS_MAP_STEP_BYTES ? len - at : DS_MAP_STEP_BYTES;
+        memset(data + at, 0, n);
+        if (len > DS_MAP_STEP_BYTES) {
+            ds_map_forget(data + at, n);
+        }
+    }
 }
 
 enum ds_status ds_bytes_resize(struct ds_bytes *b, size_t len, struct ds_error *err)
@@ -69,7 +132,7 @@ enum ds_status ds_bytes_resize(struct ds_bytes *b, size_t len, struct ds_error *
         if (s != DS_OK) {
             return s;
         }
-        memset(b->data + b->len, 0, len - b->len);
+        zero_over(b->data + b->len, len - b->len);
     }
     b->len = len;
     return DS_OK;
@@ -78,7 +141,7 @@ enum ds_status ds_bytes_resize(struct ds_bytes *b, size_t len, struct ds_error *
 struct ds_bytes ds_bytes_take(struct ds_bytes *b)
 {
     const struct ds_bytes taken = *b;
-    *b = DS_BYTES_INIT(taken.max);
+    *b = taken.large ? DS_BYTES_LARGE(taken.max) : DS_BYTES_INIT(taken.max);
     return taken;
 }
 

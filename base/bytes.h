@@ -9,6 +9,10 @@
  * struct ds_cursor borrows. A read past the end sets `failed`, returns zeros, and stays failed:
  * parse a whole record, then ask once.
  *
+ * A buffer born with DS_BYTES_LARGE keeps at most DS_BYTES_IN_MEMORY bytes in memory: beyond that
+ * it moves into a scratch file (base/map.h), still one piece behind `data`. For whole images; never
+ * for keys, because a disk cannot be wiped.
+ *
  * Byte order lives here and nowhere else: _le little endian (DICOM), _be big endian (capsule).
  */
 #ifndef DICOMSTEGO_BASE_BYTES_H
@@ -16,6 +20,7 @@
 
 #include "base/base.h"
 #include "base/error.h"
+#include "base/map.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,12 +31,19 @@ struct ds_bytes {
     size_t len;
     size_t capacity;
     size_t max;
+    bool large;                /* may move into a scratch file */
+    struct ds_scratch scratch; /* used when its data are not NULL */
 };
 
-/* An empty buffer that may grow to max bytes. Needs ds_bytes_free. */
-#define DS_BYTES_INIT(max_bytes) ((struct ds_bytes){NULL, 0, 0, (max_bytes)})
+#define DS_BYTES_IN_MEMORY (16U * 1024U * 1024U)
 
-void ds_bytes_free(struct ds_bytes *b); /* wipes; leaves an empty buffer with the same max */
+/* An empty buffer that may grow to max bytes. Needs ds_bytes_free. */
+#define DS_BYTES_INIT(max_bytes)                                                                   \
+    ((struct ds_bytes){NULL, 0, 0, (max_bytes), false, DS_SCRATCH_INIT})
+#define DS_BYTES_LARGE(max_bytes)                                                                  \
+    ((struct ds_bytes){NULL, 0, 0, (max_bytes), true, DS_SCRATCH_INIT})
+
+void ds_bytes_free(struct ds_bytes *b); /* wipes; leaves an empty buffer of the same kind */
 
 /* Make room for len more bytes behind the present ones without changing len. */
 DS_CHECKED enum ds_status ds_bytes_reserve(struct ds_bytes *b, size_t len, struct ds_error *err);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/file.h"
 
+#include "base/map.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -59,6 +61,9 @@ enum ds_status ds_file_read(const char *path, struct ds_bytes *out, struct ds_er
         return ds_fail(err, DS_EIO, "unable to read '%s': not a file", path);
     }
     size_t step = st.st_size > 0 ? (size_t)st.st_size + 1 : READ_STEP_BYTES;
+    if (out->large && step > DS_MAP_STEP_BYTES) {
+        step = DS_MAP_STEP_BYTES;
+    }
     for (;;) {
         if (step > out->max - out->len) {
             step = out->max - out->len;
@@ -80,8 +85,9 @@ enum ds_status ds_file_read(const char *path, struct ds_bytes *out, struct ds_er
         if (got == 0) {
             return DS_OK;
         }
+        ds_map_forget(out->data + out->len, (size_t)got);
         out->len += (size_t)got;
-        step = READ_STEP_BYTES;
+        step = out->large ? DS_MAP_STEP_BYTES : READ_STEP_BYTES;
     }
 }
 
@@ -89,13 +95,15 @@ static enum ds_status write_all(int fd, const void *data, size_t len)
 {
     const uint8_t *at = data;
     while (len > 0) {
-        const ssize_t put = write(fd, at, len);
+        const size_t step = len < DS_MAP_STEP_BYTES ? len : DS_MAP_STEP_BYTES;
+        const ssize_t put = write(fd, at, step);
         if (put < 0 && errno == EINTR) {
             continue;
         }
         if (put < 0) {
             return DS_EIO;
         }
+        ds_map_forget(at, (size_t)put);
         at += put;
         len -= (size_t)put;
     }

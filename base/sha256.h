@@ -18,6 +18,7 @@ struct ds_sha256; /* one running digest; not shared between threads */
 
 DS_CHECKED enum ds_status ds_sha256_new(struct ds_sha256 **out, struct ds_error *err);
 void ds_sha256_free(struct ds_sha256 *h);
+/* Long data are forgotten as they are read (base/map.h). */
 DS_CHECKED enum ds_status ds_sha256_update(struct ds_sha256 *h, const void *data, size_t len,
                                            struct ds_error *err);
 /* Writes the digest; the object can only be freed afterwards. */

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -16,6 +17,31 @@ static void a_buffer_refuses_to_grow_past_its_maximum(void **state)
     assert_int_equal(ds_bytes_append(&b, "e", 1, &err), DS_EFORMAT);
     assert_int_equal(b.len, 4);
     assert_int_equal(ds_bytes_reserve(&b, SIZE_MAX, &err), DS_EFORMAT);
+    ds_bytes_free(&b);
+}
+
+static void a_large_buffer_moves_to_a_disk_and_keeps_its_bytes(void **state)
+{
+    (void)state;
+    struct ds_bytes b = DS_BYTES_LARGE((size_t)1 << 30);
+    uint8_t piece[4096];
+    const size_t pieces = 2U * DS_BYTES_IN_MEMORY / sizeof(piece);
+    for (size_t i = 0; i < pieces; i++) {
+        memset(piece, (int)(i % 251), sizeof(piece));
+        assert_int_equal(ds_bytes_append(&b, piece, sizeof(piece), NULL), DS_OK);
+    }
+    assert_non_null(b.scratch.data);
+    for (size_t i = 0; i < pieces; i++) {
+        assert_int_equal(b.data[i * sizeof(piece) + i % sizeof(piece)], i % 251);
+    }
+    assert_int_equal(ds_bytes_resize(&b, b.len + 1, NULL), DS_OK);
+    assert_int_equal(b.data[b.len - 1], 0);
+    assert_int_equal(ds_bytes_append(&b, b.data, (size_t)1 << 30, NULL), DS_EFORMAT);
+    struct ds_bytes taken = ds_bytes_take(&b);
+    assert_null(b.data);
+    assert_int_equal(taken.data[sizeof(piece)], 1);
+    ds_bytes_free(&taken);
+    assert_null(taken.scratch.data);
     ds_bytes_free(&b);
 }
 
@@ -65,6 +91,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_buffer_refuses_to_grow_past_its_maximum),
+        cmocka_unit_test(a_large_buffer_moves_to_a_disk_and_keeps_its_bytes),
         cmocka_unit_test(numbers_come_back_in_their_byte_order),
         cmocka_unit_test(a_cursor_that_ran_past_the_end_stays_failed),
         cmocka_unit_test(hexadecimal_round_trips_and_refuses_anything_else),
