@@ -4,6 +4,7 @@
  *
  *   engine.c       command line, lines for people and for programs
  *   measure.c      one image: hides pseudo-random bits, measures, takes them out again
+ *   memory.c       the most memory that a step has taken
  *   study.c        many images at once, on one thread and on several
  *   image_file.c   DICOM and PNG in, a carrier of the same kind out
  *   second.c       the other process that gets nothing but the carrier's file
@@ -108,6 +109,7 @@ struct bench_result {
     double ssim; /* NAN: smaller than the window */
     unsigned runs;
     double embed_s, extract_s; /* medians */
+    double embed_frames;       /* memory, in samples of 16 bits for each of the image; NAN */
 };
 
 /* Pseudo-random bits, the same in every run, the unused bits of the last byte 0. */
@@ -121,6 +123,13 @@ double bench_median(double *values, size_t count); /* sorts; count > 0 */
 /* carrier_path: where the carrier is written and taken apart by another process. */
 void bench_measure(const struct bench_file *file, const char *carrier_path,
                    const struct bench_options *options, struct bench_result *out);
+
+/* ---- memory.c ---- */
+
+/* The most bytes resident between the two above those at `begin`, which the first returns; NAN
+ * where the system does not tell. For one at a time. */
+double bench_memory_begin(void);
+double bench_memory_end(double begin);
 
 /* ---- study.c ---- */
 

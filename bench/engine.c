@@ -230,6 +230,9 @@ static void print_line(const struct bench *b, const char *path, const struct ste
     (void)printf("max %u, %s in %u pass(es), embed %.1f MB/s, extract %.1f MB/s",
                  r->distortion.max_difference, codec_of(&r->facts), r->facts.passes,
                  rate_of(image, r->embed_s), rate_of(image, r->extract_s));
+    if (!isnan(r->embed_frames)) {
+        (void)printf(", memory %.1f frames of 16 bits", r->embed_frames);
+    }
     print_known(&k, r->distortion.psnr_format_db);
     (void)puts("");
 }
@@ -279,6 +282,7 @@ static void json_measured(const struct stego_image *image, const struct bench_re
                  codec_of(&r->facts), r->facts.planes, r->facts.passes, r->facts.hidden_bits);
     (void)printf(", \"runs\": %u, \"embed_mb_s\": %.2f, \"extract_mb_s\": %.2f", r->runs,
                  rate_of(image, r->embed_s), rate_of(image, r->extract_s));
+    json_decibels("embed_memory_frames", r->embed_frames);
 }
 
 static void print_json(const struct bench *b, const char *path, const char *carrier,

@@ -4,10 +4,9 @@
 #include "base/file.h"
 #include "cli/cli.h"
 
-static enum ds_status load_dicom(struct bench_file *out, const struct ds_bytes *bytes,
-                                 struct ds_error *err)
+static enum ds_status load_dicom(struct bench_file *out, const char *path, struct ds_error *err)
 {
-    enum ds_status s = carrier_original_load(&out->original, bytes->data, bytes->len, err);
+    enum ds_status s = carrier_original_open(&out->original, path, err);
     if (s == DS_OK) {
         s = carrier_original_suitable(out->original, err);
     }
@@ -17,14 +16,13 @@ static enum ds_status load_dicom(struct bench_file *out, const struct ds_bytes *
 
 enum ds_status bench_file_load(struct bench_file *out, const char *path, struct ds_error *err)
 {
-    DS_AUTO(ds_bytes_free) struct ds_bytes bytes = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    DS_AUTO(ds_bytes_free) struct ds_bytes bytes = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES);
     *out = (struct bench_file){0};
     const enum ds_status s = ds_file_read(path, &bytes, err);
     if (s != DS_OK) {
         return s;
     }
-    return cli_is_png(&bytes) ? cli_png_read(&bytes, &out->image, err)
-                              : load_dicom(out, &bytes, err);
+    return cli_is_png(&bytes) ? cli_png_read(&bytes, &out->image, err) : load_dicom(out, path, err);
 }
 
 static enum ds_status put_pixels(struct dicom_dataset *d, const struct stego_image *carrier,
@@ -62,7 +60,7 @@ static enum ds_status store_dicom(const struct bench_file *file, const struct st
 enum ds_status bench_file_store(const struct bench_file *file, const struct stego_image *carrier,
                                 const char *path, struct ds_error *err)
 {
-    DS_AUTO(ds_bytes_free) struct ds_bytes bytes = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    DS_AUTO(ds_bytes_free) struct ds_bytes bytes = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES);
     const enum ds_status s = file->original != NULL ? store_dicom(file, carrier, &bytes, err)
                                                     : cli_png_write(carrier, &bytes, err);
     return s == DS_OK ? ds_file_write(path, bytes.data, bytes.len, DS_FILE_REPLACE, 0644, err) : s;

@@ -11,6 +11,7 @@
 /* What the embedder knows of a plane before anything is hidden in it. */
 struct stego_hold {
     struct stego_ground ground;
+    struct stego_rect exclude; /* of the image, on whichever plane */
     enum stego_effort effort;
     unsigned max_passes;
     uint8_t *still;      /* owned; NULL when nothing is */
@@ -29,31 +30,37 @@ void stego_hold_finish(struct stego_hold *h);
 DS_CHECKED enum ds_status stego_hold_offer(const struct stego_hold *h, struct stego_curve *curve,
                                            uint64_t *easy, struct ds_error *err);
 
-/* Told quickly: certainly not more than stego_hold_most says. */
-DS_CHECKED enum ds_status stego_hold_least(const struct stego_hold *h, uint64_t *bits,
-                                           struct ds_error *err);
+/* A message can be longer than its part of the payload, which is then told in the lead. Such a lead
+ * has one length for all payloads, so that what fits does not depend on them. */
+struct stego_lead stego_hold_filled(const struct stego_hold *h, size_t first, size_t count,
+                                    size_t total);
 
-/* The most that stego_cargo_stow takes; the lead is as long as `lead` makes it. */
-DS_CHECKED enum ds_status stego_hold_most(const struct stego_hold *h, uint64_t *bits,
-                                          struct ds_error *err);
+/* Filled messages have seeds from STEGO_FIRST_SEED to STEGO_SEEDS - 1: 0 would be told in another
+ * length. */
+#define STEGO_FIRST_SEED 1U
+#define STEGO_SEEDS      64U
 
 struct stego_cargo {
     const uint8_t *payload;
-    size_t first, count; /* bits of it */
-    unsigned seed;       /* the first to try, 0..255 */
+    size_t first, count; /* bits of it ... */
+    size_t total;        /* ... which has so many */
+    bool is_part;        /* the lead tells first and total */
+    bool tells_exclude;  /* the lead tells what is excluded even when it is elsewhere */
+    bool is_filled;      /* the message is to be filled up ... */
+    size_t length;       /* ... to so many bits, not less than count */
+    size_t room;         /* 0, or a length that is known to fit, for when nothing else does */
+    unsigned seed;       /* to begin with; not 0 when filled */
     int32_t *out;        /* room for the plane's samples */
 
     /* afterwards */
-    double error;     /* sum of squares */
-    uint64_t easy;    /* bits that would have fitted for certain */
-    bool is_measured; /* it was so close that what fits at most is known: */
-    uint64_t most;
+    double error;  /* sum of squares */
+    uint64_t easy; /* bits that would have fitted for certain */
     unsigned passes;
     bool is_chained;
     uint64_t hidden_bits;
 };
 
-/* DS_ECAPACITY exactly when count is above what stego_hold_most says. */
+/* DS_ECAPACITY when it does not fit; never when stego_room_most told the room. */
 DS_CHECKED enum ds_status stego_cargo_stow(struct stego_cargo *c, const struct stego_hold *h,
                                            struct ds_error *err);
 

@@ -347,10 +347,11 @@ static enum ds_status count_sites(const struct stego_chain *chain, struct survey
  * are spared. */
 static uint32_t rows_apart(const struct stego_chain *chain)
 {
-    if (stego_plane_count(chain->plane) < 65536) {
+    const size_t n = stego_plane_count(chain->plane);
+    if (n < ((size_t)1 << 16)) {
         return 1;
     }
-    return chain->thorough ? 2 : 4;
+    return (chain->thorough ? 2U : 4U) * (1U + (uint32_t)(n >> 20U));
 }
 
 static enum ds_status survey_begin(const struct stego_chain *chain, unsigned predictor,

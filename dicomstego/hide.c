@@ -5,8 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* First guesses; the search for the run corrects them. */
+/* First guesses; the search for the run corrects them, but that means to begin again. The more bits
+ * the more flags, and the less a byte too many weighs. */
 #define BLOB_GUESS_BYTES   7U
+#define BLOB_GUESS_MORE    13U
+#define BITS_FOR_MORE      4096U
 #define BLOB_GUESS_FULLEST 3U
 #define RUN_TRIES          10U
 #define PLAN_TRIES         4U
@@ -438,10 +441,19 @@ bool stego_attempt_is_within_limit(const struct stego_attempt *attempt)
     return is_within;
 }
 
+static size_t guess_blob(const struct state *s)
+{
+    const size_t steps = s->a->message->count / BITS_FOR_MORE;
+    const size_t more = steps > 3 ? steps - 3 : 0;
+    return s->load == STEGO_FULLEST
+               ? BLOB_GUESS_FULLEST
+               : BLOB_GUESS_BYTES + (more < BLOB_GUESS_MORE ? more : BLOB_GUESS_MORE);
+}
+
 /* Again with a longer run until the last stage's blob fits into it. */
 static enum ds_status run_all(struct state *s, struct ds_error *err)
 {
-    s->blob_bytes = s->load == STEGO_EVEN ? BLOB_GUESS_BYTES : BLOB_GUESS_FULLEST;
+    s->blob_bytes = guess_blob(s);
     for (unsigned i = 0; i < RUN_TRIES; i++) {
         /* The longer run itself changes the blob. */
         enum ds_status st = place_run(s, s->blob_bytes + (size_t)i * i, err);

@@ -11,11 +11,13 @@
  * probability 2^-18: a cover is practically never taken for a damaged carrier, while one altered
  * pixel, and even a handful of them in the mark, cannot make a carrier pass for a cover.
  */
-#define VERSION   2U
+#define VERSION   3U
 #define MARK_HEAD UINT64_C(0xC5A719E23DB46F)
 #define MARK      (MARK_HEAD << 8 | VERSION << 4 | (VERSION ^ 15U))
 #define MARK_NEAR 4
 #define MARK_FAR  8U /* of another version: each of its 4 bits stands there twice */
+
+#define PAYLOAD_WIDTH 30U /* STEGO_PAYLOAD_MAX_BITS has so many */
 
 static unsigned value_width(const struct stego_plane *plane)
 {
@@ -95,6 +97,22 @@ static void write_head(const struct stego_image *image, const struct stego_plane
     put_exclude(image, &lead->exclude, out);
 }
 
+/* A filled plane's lead has the same length whatever the payload is, so that what was found to fit
+ * does. */
+static void put_place(const struct stego_lead *lead, uint32_t v, struct stego_bits *out)
+{
+    if (lead->is_filled) {
+        stego_bits_put(out, v, PAYLOAD_WIDTH);
+    } else {
+        stego_bits_put_number(out, v);
+    }
+}
+
+static size_t get_place(const struct stego_lead *lead, struct stego_bit_reader *r)
+{
+    return lead->is_filled ? stego_reader_get(r, PAYLOAD_WIDTH) : stego_reader_number(r);
+}
+
 static void write_rest(const struct stego_image *image, const struct stego_plane *plane,
                        const struct stego_lead *lead, struct stego_bits *out)
 {
@@ -114,14 +132,14 @@ static void write_rest(const struct stego_image *image, const struct stego_plane
     }
     stego_bits_put(out, lead->is_filled, 1);
     if (lead->is_filled) {
-        stego_bits_put_number(out, (uint32_t)lead->count);
+        stego_bits_put(out, (uint32_t)lead->count, PAYLOAD_WIDTH);
     }
     if (stego_planes_of(image) > 1) {
         stego_bits_put(out, lead->is_part, 1);
     }
     if (lead->is_part) {
-        stego_bits_put_number(out, (uint32_t)lead->first);
-        stego_bits_put_number(out, (uint32_t)lead->total);
+        put_place(lead, (uint32_t)lead->first, out);
+        put_place(lead, (uint32_t)lead->total, out);
     }
 }
 
@@ -208,11 +226,11 @@ bool stego_lead_read_rest(const struct stego_image *image, const struct stego_pl
         r.failed = r.failed || lead->map_bytes == 0;
     }
     lead->is_filled = stego_reader_get(&r, 1) != 0;
-    lead->count = lead->is_filled ? stego_reader_number(&r) : 0;
+    lead->count = lead->is_filled ? stego_reader_get(&r, PAYLOAD_WIDTH) : 0;
     lead->is_part = stego_planes_of(image) > 1 && stego_reader_get(&r, 1) != 0;
     if (lead->is_part) {
-        lead->first = stego_reader_number(&r);
-        lead->total = stego_reader_number(&r);
+        lead->first = get_place(lead, &r);
+        lead->total = get_place(lead, &r);
         r.failed = r.failed || lead->first > lead->total;
     }
     *end = r.failed ? 0 : stego_run_go(plane, from, r.at);

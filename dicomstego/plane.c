@@ -31,13 +31,27 @@ struct stego_plane stego_plane_of(const struct stego_image *image, size_t i)
     return p;
 }
 
+/* Sums that do not wait for each other; of whole numbers below 2^53, so their order is the same. */
+#define SUMS 8U
+
 double stego_plane_error(const struct stego_plane *p, const int32_t *others)
 {
     const size_t n = stego_plane_count(p);
-    double sum = 0.0;
-    for (size_t i = 0; i < n; i++) {
+    double sums[SUMS] = {0.0};
+    size_t i = 0;
+    for (; i + SUMS <= n; i += SUMS) {
+        for (size_t k = 0; k < SUMS; k++) {
+            const double d = (double)others[i + k] - (double)p->samples[i + k];
+            sums[k] += d * d;
+        }
+    }
+    for (; i < n; i++) {
         const double d = (double)others[i] - (double)p->samples[i];
-        sum += d * d;
+        sums[i % SUMS] += d * d;
+    }
+    double sum = 0.0;
+    for (size_t k = 0; k < SUMS; k++) {
+        sum += sums[k];
     }
     return sum;
 }

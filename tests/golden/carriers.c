@@ -66,7 +66,7 @@ static const struct golden goldens[] = {
      DRAW_SMOOTH,
      600,
      {.effort = STEGO_BEST, .preserve = corners, .preserve_count = 2, .max_difference = 8}},
-    {"best-bright", {IMAGE(64, 64, 1, 1, 10, false)}, DRAW_BRIGHT, 301, {.effort = STEGO_BEST}},
+    {"best-bright", {IMAGE(64, 64, 1, 1, 10, false)}, DRAW_BRIGHT, 270, {.effort = STEGO_BEST}},
 };
 
 static int complain(const struct golden *g, const char *what, const struct ds_error *err)

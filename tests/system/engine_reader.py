@@ -14,7 +14,7 @@ from math import isqrt
 import numpy as np
 
 MARK_HEAD = 0xC5A719E23DB46F
-MARK = 0xC5A719E23DB46F2D
+MARK = 0xC5A719E23DB46F3C
 MASK64 = (1 << 64) - 1
 
 
@@ -272,11 +272,11 @@ def read_rest(plane, at):
         lead.map_bytes = r.number()
         require(lead.map_bytes, "an empty map")
     lead.filled = bool(r.get(1))
-    lead.count = r.number() if lead.filled else 0
+    lead.count = r.get(30) if lead.filled else 0
     if image.frames * image.components > 1:
         lead.part = bool(r.get(1))
     if lead.part:
-        lead.first, lead.total = r.number(), r.number()
+        lead.first, lead.total = (r.get(30), r.get(30)) if lead.filled else (r.number(), r.number())
         require(lead.first <= lead.total, "a part behind the payload")
     lead.fields += r.bits[:r.at]
     return holders[r.at - 1] + 1

@@ -921,7 +921,7 @@ static void a_saved_capsule_opens_only_for_its_owner_and_as_it_was_saved(void **
         saved.data[at] ^= 0x10;
     }
     for (size_t len = 0; len < saved.len; len += 50) {
-        const struct ds_bytes cut = {saved.data, len, len, len};
+        const struct ds_bytes cut = {.data = saved.data, .len = len, .capacity = len, .max = len};
         assert_int_equal(load_status(&cut, node, node), DS_EAUTH);
     }
     ds_bytes_free(&saved);

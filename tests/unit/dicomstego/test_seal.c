@@ -134,7 +134,7 @@ static void no_altered_byte_gives_other_content(void **state)
         der.data[i] ^= 0x01;
     }
     for (size_t len = 0; len < der.len; len += 5) {
-        const struct ds_bytes cut = {der.data, len, len, len};
+        const struct ds_bytes cut = {.data = der.data, .len = len, .capacity = len, .max = len};
         bool equal = false;
         assert_int_equal(unseal_with(&cut, ec, NULL, &equal), DS_EAUTH);
     }
