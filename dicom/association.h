@@ -15,11 +15,13 @@ extern "C" {
 #endif
 
 /* DIMSE status codes that we send (PS3.4 B.2.3, PS3.7 C). */
-#define DICOM_STATUS_SUCCESS           0x0000U
-#define DICOM_STATUS_OUT_OF_RESOURCES  0xa700U
-#define DICOM_STATUS_MISMATCH          0xa900U
-#define DICOM_STATUS_CANNOT_UNDERSTAND 0xc000U
-#define DICOM_STATUS_NOT_AUTHORIZED    0x0124U
+#define DICOM_STATUS_SUCCESS             0x0000U
+#define DICOM_STATUS_OUT_OF_RESOURCES    0xa700U
+#define DICOM_STATUS_MISMATCH            0xa900U
+#define DICOM_STATUS_CANNOT_UNDERSTAND   0xc000U
+#define DICOM_STATUS_CLASS_NOT_SUPPORTED 0x0122U
+#define DICOM_STATUS_NOT_AUTHORIZED      0x0124U
+#define DICOM_STATUS_UNKNOWN_OPERATION   0x0211U
 
 /* TLS by BCP 195 profile; certificates are PEM. NULL pointer members: not used. */
 struct dicom_tls {
@@ -37,12 +39,15 @@ struct dicom_listener_options {
     uint16_t port;        /* 0: any free one, see dicom_listener_port */
     const char *ae_title; /* ours; other called titles are rejected unless any_called_ae */
     bool any_called_ae;
-    unsigned max_associations; /* more: rejected-transient, local limit exceeded */
-    uint32_t max_pdu_bytes;    /* 0: the largest that DCMTK takes, 131072 */
-    unsigned timeout_s;        /* DIMSE and ACSE; 0: 60 */
-    const char *const
-        *transfer_syntaxes; /* accepted for storage, in order of preference; NULL: all known */
+    unsigned max_associations;            /* more: rejected-transient, local limit exceeded */
+    uint32_t max_pdu_bytes;               /* 0: the largest that DCMTK takes, 131072 */
+    unsigned timeout_s;                   /* DIMSE and ACSE; 0: 60 */
+    const char *const *transfer_syntaxes; /* accepted for storage, in order of preference; NULL: all
+                                             that carry their pixels */
     size_t transfer_syntax_count;
+    /* Refuse abstract syntaxes that are no storage class of the standard as we know it. Else all
+     * are taken that do not belong to another service. */
+    bool only_known_classes;
     const struct dicom_tls *tls; /* NULL: plain */
 };
 
@@ -145,9 +150,6 @@ DS_CHECKED enum ds_status dicom_requestor_store(struct dicom_requestor *r,
                                                 size_t len, uint16_t *status, struct ds_error *err);
 /* Releases (or aborts when broken) and frees. NULL is fine. */
 void dicom_requestor_close(struct dicom_requestor *r);
-
-/* Every storage SOP class that DCMTK knows. Borrowed, static. */
-const char *const *dicom_storage_classes(size_t *count);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dicom/association_listener.h"
 
+#include "dicom/implementation.h"
+
 #include "dcmtk/dcmnet/assoc.h"
 #include "dcmtk/dcmnet/dul.h"
 
@@ -31,6 +33,14 @@ long pdu_bytes(uint32_t wanted)
         return ASC_MAXIMUMPDUSIZE;
     }
     return std::max<long>(wanted, ASC_MINIMUMPDUSIZE);
+}
+
+void announce_implementation(T_ASC_Parameters &params)
+{
+    OFStandard::strlcpy(params.ourImplementationClassUID, DICOM_IMPLEMENTATION_CLASS_UID,
+                        sizeof(params.ourImplementationClassUID));
+    OFStandard::strlcpy(params.ourImplementationVersionName, DICOM_IMPLEMENTATION_VERSION_NAME,
+                        sizeof(params.ourImplementationVersionName));
 }
 
 void copy_ae(char (&out)[DICOM_AE_BYTES], const char *title)
@@ -247,12 +257,10 @@ void accept_loop(dicom_listener &l) noexcept
     }
 }
 
-/* DCMTK's DIMSE layer refuses commands on a context in a syntax that it has no name for. A
- * reference to pixels elsewhere is nothing that anybody could vouch for. */
+/* A reference to pixels elsewhere is nothing that anybody could vouch for. */
 bool can_receive(const dicom_transfer_syntax *t)
 {
-    return t != nullptr && t->coding != DICOM_REFERENCED &&
-           DcmXfer(t->uid).getXfer() != EXS_Unknown;
+    return t != nullptr && t->coding != DICOM_REFERENCED;
 }
 
 ds_status copy_syntaxes(dicom_listener &l, const dicom_listener_options &options, ds_error *err)
@@ -292,6 +300,7 @@ ds_status copy_options(dicom_listener &l, const dicom_listener_options &options,
     l.service = service;
     l.ae_title = options.ae_title;
     l.any_called_ae = options.any_called_ae;
+    l.only_known_classes = options.only_known_classes;
     l.max_associations = options.max_associations;
     l.max_pdu_bytes = pdu_bytes(options.max_pdu_bytes);
     l.timeout_s =

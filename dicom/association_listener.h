@@ -12,6 +12,8 @@
 
 #include "dicom/transport.h"
 
+#include "dcmtk/dcmnet/assoc.h"
+
 #include <condition_variable>
 #include <list>
 #include <mutex>
@@ -36,6 +38,9 @@ void set_network_globals();
 /* PDU sizes that DCMTK can take (assoc.h); 0: the largest. */
 long pdu_bytes(uint32_t wanted);
 
+/* Our implementation UID and version name instead of DCMTK's (PS3.7 D.3.3.2). */
+void announce_implementation(T_ASC_Parameters &params);
+
 /* Copies an AE title without the padding that PS3.8 9.3.2 asks for. */
 void copy_ae(char (&out)[DICOM_AE_BYTES], const char *title);
 
@@ -45,6 +50,7 @@ struct dicom_listener {
     dicom_service service{};
     std::string ae_title;
     bool any_called_ae = false;
+    bool only_known_classes = false;
     unsigned max_associations = 0;
     long max_pdu_bytes = 0;
     int timeout_s = 0;

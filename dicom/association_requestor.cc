@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dicom/association_listener.h"
 #include "dicom/pdata.h"
+#include "dicom/receive.h"
 
 extern "C" {
 #include "base/clock.h"
 }
+#include "dicom/sop_class.h"
+#include "dicom/transfer_syntax.h"
 
 #include "dcmtk/dcmnet/assoc.h"
 #include "dcmtk/dcmnet/cond.h"
-#include "dcmtk/dcmnet/dimse.h"
+#include "dcmtk/dcmnet/dul.h"
 
 #include <algorithm>
 #include <cstring>
@@ -25,7 +28,6 @@ struct dicom_requestor {
     bool broken = true;
 
     ~dicom_requestor();
-    dicom::Connection *connection() const;
     T_ASC_PresentationContextID context(const char *sop_class, const char *syntax) const;
     ds_status lost(const OFCondition &condition, const char *what, ds_error *err);
 };
@@ -36,9 +38,8 @@ namespace dicom
 namespace
 {
 
-constexpr size_t max_contexts = 128;     /* odd identifiers of one byte: PS3.8 9.3.2.2 */
-constexpr long min_peer_pdu_bytes = 128; /* room for a fragment worth its head */
-constexpr int farewell_ms = 5000;        /* for the answer to an A-RELEASE-RQ */
+constexpr size_t max_contexts = 128; /* odd identifiers of one byte: PS3.8 9.3.2.2 */
+constexpr int farewell_ms = 5000;    /* for the answer to an A-RELEASE-RQ */
 
 bool is_uid(const char *text)
 {
@@ -73,10 +74,8 @@ ds_status check_options(const dicom_requestor_options &o, const dicom_context *c
 
 OFCondition propose(T_ASC_Parameters *params, const dicom_context *contexts, size_t count)
 {
-    const char *plain[] = {UID_LittleEndianExplicitTransferSyntax,
-                           UID_LittleEndianImplicitTransferSyntax};
-    OFCondition condition =
-        ASC_addPresentationContext(params, 1, UID_VerificationSOPClass, plain, 2);
+    const char *plain[] = {DICOM_EXPLICIT_LE, DICOM_IMPLICIT_LE};
+    OFCondition condition = ASC_addPresentationContext(params, 1, DICOM_VERIFICATION, plain, 2);
     for (size_t i = 0; i < count && condition.good(); i++) {
         const char *syntax[] = {contexts[i].transfer_syntax};
         condition =
@@ -97,6 +96,7 @@ OFCondition prepare(dicom_requestor &r, const dicom_requestor_options &o,
         condition = ASC_createAssociationParameters(&r.params, pdu_bytes(o.max_pdu_bytes));
     }
     if (condition.good()) {
+        announce_implementation(*r.params);
         condition = ASC_setAPTitles(r.params, o.calling_ae, o.called_ae, nullptr);
     }
     if (condition.good()) {
@@ -158,52 +158,52 @@ ds_status connect(dicom_requestor &r, ds_error *err)
     if (condition.bad()) {
         return r.lost(condition, "association", err);
     }
-    r.connection()->set_deadline(0);
+    connection_of(r.association)->set_deadline(0);
     r.established = true;
     r.broken = false;
     return DS_OK;
 }
 
-ds_status send_message(dicom_requestor &r, T_ASC_PresentationContextID id, uint16_t message_id,
-                       const StoreCommand &command, const uint8_t *data, size_t len, ds_error *err)
+/* Sends a request and waits for its response; *answer is that. */
+ds_status exchange(dicom_requestor &r, T_ASC_PresentationContextID id, const dicom_command &request,
+                   const uint8_t *data, size_t len, dicom_command *answer, ds_error *err)
 {
-    bytes_owner encoded(1024);
-    const ds_status status = encode_store_command(command, message_id, &encoded.bytes, err);
+    const char *what = request.field == DICOM_C_ECHO_RQ ? "C-ECHO" : "C-STORE";
+    ds_status status = send_message(r.association, id, request, data, len, err);
     if (status != DS_OK) {
-        return status;
+        return status == DS_EIO ? r.lost(DIMSE_SENDFAILED, what, err) : status;
     }
-    long limit = r.association->params->theirMaxPDUReceiveSize;
-    if (limit <= 0 || limit > ASC_MAXIMUMPDUSIZE) {
-        limit = ASC_MAXIMUMPDUSIZE; /* 0: the peer takes any (PS3.8 D.1) */
+    T_ASC_PresentationContextID answered_on = 0;
+    const OFCondition condition = receive_command(r.association, r.timeout_s, &answered_on, answer);
+    if (condition.bad()) {
+        return r.lost(condition, what, err);
     }
-    if (limit < min_peer_pdu_bytes) {
-        return ds_fail(err, DS_EREFUSED, "the peer takes no PDU above %ld bytes", limit);
-    }
-    PdvWriter writer(*r.connection(), id, static_cast<size_t>(limit));
-    if (!writer.command(encoded.bytes.data, encoded.bytes.len) || !writer.data(data, len) ||
-        !writer.flush()) {
-        return r.lost(DIMSE_SENDFAILED, "C-STORE", err);
+    if (answered_on != id || answer->field != (request.field | DICOM_RESPONSE) ||
+        answer->responded_to != request.message_id || dicom_command_has_data_set(answer)) {
+        return r.lost(DIMSE_BADMESSAGE, what, err);
     }
     return DS_OK;
 }
 
-ds_status receive_answer(dicom_requestor &r, uint16_t message_id, uint16_t *status, ds_error *err)
+dicom_command request_of(dicom_requestor &r, uint16_t field, const char *sop_class)
 {
-    T_ASC_PresentationContextID id = 0;
-    T_DIMSE_Message message = {};
-    const OFCondition condition =
-        DIMSE_receiveCommand(r.association, DIMSE_NONBLOCKING, r.timeout_s, &id, &message, nullptr);
-    if (condition.bad()) {
-        return r.lost(condition, "C-STORE", err);
-    }
-    const T_DIMSE_C_StoreRSP &answer = message.msg.CStoreRSP;
-    if (message.CommandField != DIMSE_C_STORE_RSP ||
-        answer.MessageIDBeingRespondedTo != message_id ||
-        answer.DataSetType != DIMSE_DATASET_NULL) {
-        return r.lost(DIMSE_BADMESSAGE, "C-STORE", err);
-    }
-    *status = answer.DimseStatus;
-    return DS_OK;
+    dicom_command c = {};
+    c.present =
+        DICOM_HAS_SOP_CLASS | DICOM_HAS_FIELD | DICOM_HAS_MESSAGE_ID | DICOM_HAS_DATA_SET_TYPE;
+    c.field = field;
+    c.message_id = r.association->nextMsgID++;
+    c.data_set_type = DICOM_NO_DATA_SET;
+    OFStandard::strlcpy(c.sop_class_uid, sop_class, sizeof(c.sop_class_uid));
+    return c;
+}
+
+dicom_command store_request(dicom_requestor &r, const char *sop_class, const char *sop_instance)
+{
+    dicom_command c = request_of(r, DICOM_C_STORE_RQ, sop_class);
+    c.present |= DICOM_HAS_PRIORITY | DICOM_HAS_SOP_INSTANCE;
+    c.data_set_type = DICOM_WITH_DATA_SET;
+    OFStandard::strlcpy(c.sop_instance_uid, sop_instance, sizeof(c.sop_instance_uid));
+    return c;
 }
 
 /* A deflated stream of odd length gets one NUL behind it (PS3.5 A.5). */
@@ -220,7 +220,7 @@ ds_status pad(const uint8_t **data, size_t *len, ds_bytes *copy, ds_error *err)
 /* Between messages a peer has nothing to say but that it leaves. */
 bool peer_has_left(const dicom_requestor &r)
 {
-    return r.connection()->networkDataAvailable(0);
+    return connection_of(r.association)->networkDataAvailable(0);
 }
 
 } // namespace
@@ -229,8 +229,9 @@ bool peer_has_left(const dicom_requestor &r)
 
 dicom_requestor::~dicom_requestor()
 {
-    if (established && connection() != nullptr) {
-        connection()->set_deadline(ds_clock_monotonic_ms() + dicom::farewell_ms);
+    dicom::Connection *connection = dicom::connection_of(association);
+    if (established && connection != nullptr) {
+        connection->set_deadline(ds_clock_monotonic_ms() + dicom::farewell_ms);
         if (broken || ASC_releaseAssociation(association).bad()) {
             (void)ASC_abortAssociation(association);
         }
@@ -244,15 +245,6 @@ dicom_requestor::~dicom_requestor()
     if (network != nullptr) {
         (void)ASC_dropNetwork(&network);
     }
-}
-
-dicom::Connection *dicom_requestor::connection() const
-{
-    if (association == nullptr || association->DULassociation == nullptr) {
-        return nullptr;
-    }
-    return static_cast<dicom::Connection *>(
-        DUL_getTransportConnection(association->DULassociation));
 }
 
 /* 0: none. DCMTK's own search falls back to another context of the class, in whatever syntax that
@@ -337,20 +329,20 @@ extern "C" ds_status dicom_requestor_echo(dicom_requestor *r, ds_error *err)
         if (r->broken) {
             return ds_fail(err, DS_EIO, "C-ECHO: the association is lost");
         }
-        DIC_US status = STATUS_Success;
-        const OFCondition condition =
-            DIMSE_echoUser(r->association, r->association->nextMsgID++, DIMSE_NONBLOCKING,
-                           r->timeout_s, &status, nullptr);
-        if (condition == DIMSE_NOVALIDPRESENTATIONCONTEXTID) {
+        const T_ASC_PresentationContextID id =
+            r->context(DICOM_VERIFICATION, DICOM_EXPLICIT_LE) != 0
+                ? r->context(DICOM_VERIFICATION, DICOM_EXPLICIT_LE)
+                : r->context(DICOM_VERIFICATION, DICOM_IMPLICIT_LE);
+        if (id == 0) {
             return ds_fail(err, DS_EREFUSED, "C-ECHO: the peer does not accept Verification");
         }
-        if (condition.bad()) {
-            return r->lost(condition, "C-ECHO", err);
+        dicom_command answer = {};
+        const dicom_command request = dicom::request_of(*r, DICOM_C_ECHO_RQ, DICOM_VERIFICATION);
+        const ds_status status = dicom::exchange(*r, id, request, nullptr, 0, &answer, err);
+        if (status == DS_OK && answer.status != DICOM_STATUS_SUCCESS) {
+            return ds_fail(err, DS_EREFUSED, "C-ECHO: status %04x", answer.status);
         }
-        if (status != STATUS_Success) {
-            return ds_fail(err, DS_EREFUSED, "C-ECHO: status %04x", status);
-        }
-        return DS_OK;
+        return status;
     });
 }
 
@@ -362,8 +354,7 @@ extern "C" ds_status dicom_requestor_store(dicom_requestor *r, const char *sop_c
     *status = DICOM_STATUS_CANNOT_UNDERSTAND;
     return dicom::guarded(err, [&] {
         dicom::bytes_owner padded;
-        const bool deflated =
-            strcmp(transfer_syntax, UID_DeflatedExplicitVRLittleEndianTransferSyntax) == 0;
+        const bool deflated = strcmp(transfer_syntax, DICOM_DEFLATED_LE) == 0;
         if (deflated && len % 2 != 0) {
             const ds_status s = dicom::pad(&data, &len, &padded.bytes, err);
             if (s != DS_OK) {
@@ -383,10 +374,16 @@ extern "C" ds_status dicom_requestor_store(dicom_requestor *r, const char *sop_c
                            "the peer accepts no context for class %s in syntax %s", sop_class_uid,
                            transfer_syntax);
         }
-        const uint16_t message_id = r->association->nextMsgID++;
-        const dicom::StoreCommand command = {sop_class_uid, sop_instance_uid};
-        const ds_status sent = dicom::send_message(*r, id, message_id, command, data, len, err);
-        return sent == DS_OK ? dicom::receive_answer(*r, message_id, status, err) : sent;
+        if (strnlen(sop_instance_uid, DICOM_UID_BYTES) == DICOM_UID_BYTES) {
+            return ds_fail(err, DS_EINVAL, "a UID has at most 64 characters");
+        }
+        dicom_command answer = {};
+        const dicom_command request = dicom::store_request(*r, sop_class_uid, sop_instance_uid);
+        const ds_status sent = dicom::exchange(*r, id, request, data, len, &answer, err);
+        if (sent == DS_OK) {
+            *status = answer.status;
+        }
+        return sent;
     });
 }
 

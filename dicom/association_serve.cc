@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dicom/association_listener.h"
+#include "dicom/pdata.h"
 #include "dicom/receive.h"
+#include "dicom/sop_class.h"
+#include "dicom/transfer_syntax.h"
 
 extern "C" {
 #include "base/clock.h"
@@ -9,7 +12,6 @@ extern "C" {
 
 #include "dcmtk/dcmnet/assoc.h"
 #include "dcmtk/dcmnet/cond.h"
-#include "dcmtk/dcmnet/dimse.h"
 
 #include <algorithm>
 #include <cstring>
@@ -85,12 +87,15 @@ class Session
     void answer_context(const T_ASC_PresentationContext &pc);
     const char *serve();
     const char *end(const OFCondition &condition);
-    OFCondition dispatch(T_DIMSE_Message &message, T_ASC_PresentationContextID id);
-    OFCondition echo(const T_DIMSE_C_EchoRQ &request, T_ASC_PresentationContextID id);
-    OFCondition store(const T_DIMSE_C_StoreRQ &request, T_ASC_PresentationContextID id);
+    OFCondition dispatch(const dicom_command &command, T_ASC_PresentationContextID id);
+    OFCondition store(const dicom_command &request, const T_ASC_PresentationContext &pc);
     OFCondition receive(const dicom_store_request &request, T_ASC_PresentationContextID id,
                         uint16_t *status);
-    uint16_t judge(const T_DIMSE_C_StoreRQ &request, const T_ASC_PresentationContext &pc) const;
+    OFCondition drain(T_ASC_PresentationContextID id);
+    OFCondition answer(const dicom_command &request, T_ASC_PresentationContextID id,
+                       uint16_t status);
+    uint16_t judge(const dicom_command &request, const T_ASC_PresentationContext &pc) const;
+    bool takes(const char *abstract_syntax) const;
 
     dicom_listener &l_;
     dicom_peer peer_{};
@@ -124,6 +129,7 @@ bool Session::receive_request(int socket)
     options.interrupt = &l_.aborting;
     options.idle_ms = l_.timeout_s * 1000;
     options.deadline_ms = ds_clock_monotonic_ms() + wait_s * INT64_C(1000);
+    options.accepting = true;
     options.fault = &fault_;
     Handover handover(socket);
     layer_.reset(new Layer(options, [&handover] { handover.done(); }));
@@ -242,24 +248,21 @@ const char *preferred(const std::vector<std::string> &ours, const T_ASC_Presenta
 
 const char *uncompressed(const T_ASC_PresentationContext &pc)
 {
-    static const std::vector<std::string> plain = {UID_LittleEndianExplicitTransferSyntax,
-                                                   UID_LittleEndianImplicitTransferSyntax};
+    static const std::vector<std::string> plain = {DICOM_EXPLICIT_LE, DICOM_IMPLICIT_LE};
     return preferred(plain, pc);
 }
 
-bool is_storage(const char *uid)
+bool Session::takes(const char *abstract_syntax) const
 {
-    size_t count = 0;
-    const char *const *classes = dicom_storage_classes(&count);
-    return std::any_of(classes, classes + count,
-                       [&](const char *c) { return strcmp(c, uid) == 0; });
+    return l_.only_known_classes ? dicom_sop_class_of(abstract_syntax) != nullptr
+                                 : dicom_sop_class_may_be_storage(abstract_syntax);
 }
 
 void Session::answer_context(const T_ASC_PresentationContext &pc)
 {
     T_ASC_Parameters *params = association_->params;
-    const bool echo = strcmp(pc.abstractSyntax, UID_VerificationSOPClass) == 0;
-    if (!echo && !is_storage(pc.abstractSyntax)) {
+    const bool echo = strcmp(pc.abstractSyntax, DICOM_VERIFICATION) == 0;
+    if (!echo && !takes(pc.abstractSyntax)) {
         (void)ASC_refusePresentationContext(params, pc.presentationContextID,
                                             ASC_P_ABSTRACTSYNTAXNOTSUPPORTED);
         return;
@@ -288,20 +291,24 @@ bool Session::negotiate()
             answer_context(pc);
         }
     }
+    announce_implementation(*association_->params);
     return ASC_acknowledgeAssociation(association_).good();
 }
 
-uint16_t Session::judge(const T_DIMSE_C_StoreRQ &request, const T_ASC_PresentationContext &pc) const
+uint16_t Session::judge(const dicom_command &request, const T_ASC_PresentationContext &pc) const
 {
     if (l_.service.may_store != nullptr && !l_.service.may_store(l_.service.context, &peer_)) {
         return DICOM_STATUS_NOT_AUTHORIZED;
     }
-    if (strcmp(request.AffectedSOPClassUID, pc.abstractSyntax) != 0) {
+    if (strcmp(pc.abstractSyntax, DICOM_VERIFICATION) == 0) {
+        return DICOM_STATUS_CLASS_NOT_SUPPORTED;
+    }
+    if (strcmp(request.sop_class_uid, pc.abstractSyntax) != 0) {
         return DICOM_STATUS_MISMATCH;
     }
     /* Goes into file headers and queries: nothing but the characters of PS3.5 9.1 gets past here.
      */
-    if (!uid_is_sound(request.AffectedSOPInstanceUID)) {
+    if (!uid_is_sound(request.sop_instance_uid)) {
         return DICOM_STATUS_CANNOT_UNDERSTAND;
     }
     return DICOM_STATUS_SUCCESS;
@@ -334,19 +341,30 @@ OFCondition Session::receive(const dicom_store_request &request, T_ASC_Presentat
     return condition;
 }
 
-OFCondition Session::store(const T_DIMSE_C_StoreRQ &request, T_ASC_PresentationContextID id)
+OFCondition Session::drain(T_ASC_PresentationContextID id)
 {
-    T_ASC_PresentationContext pc = {};
-    OFCondition condition = ASC_findAcceptedPresentationContext(association_->params, id, &pc);
-    if (condition.bad()) {
-        return condition;
-    }
-    uint16_t status = judge(request, pc);
-    const dicom_store_request begin = {&peer_, request.AffectedSOPClassUID,
-                                       request.AffectedSOPInstanceUID, pc.acceptedTransferSyntax};
-    condition = receive(begin, id, &status);
-    if (condition.bad()) {
-        return condition;
+    return receive_dataset(association_, id, l_.timeout_s, [](const uint8_t *, size_t) {});
+}
+
+OFCondition Session::answer(const dicom_command &request, T_ASC_PresentationContextID id,
+                            uint16_t status)
+{
+    const dicom_command response = dicom_command_response(&request, status);
+    const ds_status sent = send_message(association_, id, response, nullptr, 0, nullptr);
+    return sent == DS_OK ? EC_Normal : DIMSE_SENDFAILED;
+}
+
+OFCondition Session::store(const dicom_command &request, const T_ASC_PresentationContext &pc)
+{
+    uint16_t status = DICOM_STATUS_CANNOT_UNDERSTAND; /* of a request without a data set */
+    if (dicom_command_has_data_set(&request)) {
+        status = judge(request, pc);
+        const dicom_store_request begin = {&peer_, request.sop_class_uid, request.sop_instance_uid,
+                                           pc.acceptedTransferSyntax};
+        const OFCondition condition = receive(begin, pc.presentationContextID, &status);
+        if (condition.bad()) {
+            return condition;
+        }
     }
     if (status == DICOM_STATUS_SUCCESS) {
         stored_++;
@@ -354,33 +372,30 @@ OFCondition Session::store(const T_DIMSE_C_StoreRQ &request, T_ASC_PresentationC
         ds_log(DS_LOG_WARNING, "dicom", "assoc=%llu peer=%s status=%04x C-STORE not accepted",
                static_cast<unsigned long long>(peer_.association), peer_.calling_ae, status);
     }
-    T_DIMSE_C_StoreRSP response = {};
-    response.MessageIDBeingRespondedTo = request.MessageID;
-    OFStandard::strlcpy(response.AffectedSOPClassUID, request.AffectedSOPClassUID,
-                        sizeof(response.AffectedSOPClassUID));
-    OFStandard::strlcpy(response.AffectedSOPInstanceUID, request.AffectedSOPInstanceUID,
-                        sizeof(response.AffectedSOPInstanceUID));
-    response.DataSetType = DIMSE_DATASET_NULL;
-    response.DimseStatus = status;
-    response.opts = O_STORE_AFFECTEDSOPCLASSUID | O_STORE_AFFECTEDSOPINSTANCEUID;
-    return DIMSE_sendStoreResponse(association_, id, &request, &response, nullptr);
+    return answer(request, pc.presentationContextID, status);
 }
 
-OFCondition Session::echo(const T_DIMSE_C_EchoRQ &request, T_ASC_PresentationContextID id)
+/* A context that was not accepted, or a response to nothing, is a protocol error: the association
+ * ends. An operation that nobody here knows is answered (PS3.7 C.5.24). */
+OFCondition Session::dispatch(const dicom_command &command, T_ASC_PresentationContextID id)
 {
-    return DIMSE_sendEchoResponse(association_, id, &request, STATUS_Success, nullptr);
-}
-
-OFCondition Session::dispatch(T_DIMSE_Message &message, T_ASC_PresentationContextID id)
-{
-    switch (message.CommandField) {
-    case DIMSE_C_ECHO_RQ:
-        return echo(message.msg.CEchoRQ, id);
-    case DIMSE_C_STORE_RQ:
-        return store(message.msg.CStoreRQ, id);
-    default:
-        return DIMSE_BADCOMMANDTYPE; /* no context for anything else was accepted */
+    T_ASC_PresentationContext pc = {};
+    const OFCondition condition =
+        ASC_findAcceptedPresentationContext(association_->params, id, &pc);
+    if (condition.bad() || dicom_command_is_response(&command)) {
+        return condition.bad() ? condition : DIMSE_BADCOMMANDTYPE;
     }
+    if (command.field == DICOM_C_STORE_RQ) {
+        return store(command, pc);
+    }
+    if (command.field == DICOM_C_CANCEL_RQ) {
+        return EC_Normal; /* nothing is under way that it could end, and it has no response */
+    }
+    const bool follows = dicom_command_has_data_set(&command);
+    const OFCondition drained = follows ? drain(id) : EC_Normal;
+    const uint16_t status =
+        command.field == DICOM_C_ECHO_RQ ? DICOM_STATUS_SUCCESS : DICOM_STATUS_UNKNOWN_OPERATION;
+    return drained.good() ? answer(command, id, status) : drained;
 }
 
 const char *Session::end(const OFCondition &condition)
@@ -393,6 +408,8 @@ const char *Session::end(const OFCondition &condition)
     if (condition == DUL_PEERABORTEDASSOCIATION) {
         return "aborted by the peer";
     }
+    ds_log(DS_LOG_DEBUG, "dicom", "assoc=%llu peer=%s aborting: %s",
+           static_cast<unsigned long long>(peer_.association), peer_.calling_ae, condition.text());
     (void)ASC_abortAssociation(association_);
     if (l_.aborting.raised()) {
         return "aborted: stopping";
@@ -405,11 +422,10 @@ const char *Session::serve()
 {
     for (;;) {
         T_ASC_PresentationContextID id = 0;
-        T_DIMSE_Message message = {};
-        OFCondition condition = DIMSE_receiveCommand(association_, DIMSE_NONBLOCKING, l_.timeout_s,
-                                                     &id, &message, nullptr);
+        dicom_command command = {};
+        OFCondition condition = receive_command(association_, l_.timeout_s, &id, &command);
         if (condition.good()) {
-            condition = dispatch(message, id);
+            condition = dispatch(command, id);
         }
         if (condition.bad()) {
             return end(condition);
@@ -424,8 +440,7 @@ void Session::run(int socket)
     }
     const char *how = "lost during negotiation";
     if (negotiate()) {
-        auto *connection =
-            static_cast<Connection *>(DUL_getTransportConnection(association_->DULassociation));
+        Connection *connection = connection_of(association_);
         if (connection != nullptr) {
             connection->set_deadline(0);
         }

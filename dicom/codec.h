@@ -16,6 +16,8 @@ extern "C" {
 
 struct dicom_codec {
     const char *transfer_syntax;
+    /* Frames are native ones, packed at most (PS3.5 A.4.11, A.4.13): colour may lie by plane. */
+    bool only_packs;
     /* p: geometry and attributes of the image, cells and frames not used. stream: one whole frame's
      * codestream, its fragments joined. cells: exactly frame_bytes bytes, little endian, colour by
      * pixel. DS_EFORMAT: damaged, or another image than p says. DS_EUNSUPPORTED: a kind of stream

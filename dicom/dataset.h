@@ -61,6 +61,11 @@ DS_CHECKED enum ds_status dicom_dataset_read_file(struct dicom_dataset **out, co
 DS_CHECKED enum ds_status dicom_dataset_read(struct dicom_dataset **out, const uint8_t *data,
                                              size_t len, const char *transfer_syntax,
                                              struct ds_error *err);
+/* The same, but native Pixel Data stay where they are: data must outlive the data set, its copies
+ * and all that was read from it, and is passed over in pieces (base/map.h). */
+DS_CHECKED enum ds_status dicom_dataset_view(struct dicom_dataset **out, const uint8_t *data,
+                                             size_t len, const char *transfer_syntax,
+                                             struct ds_error *err);
 DS_CHECKED enum ds_status dicom_dataset_new(struct dicom_dataset **out, struct ds_error *err);
 DS_CHECKED enum ds_status dicom_dataset_copy(struct dicom_dataset **out,
                                              const struct dicom_dataset *from,
@@ -71,12 +76,26 @@ void dicom_dataset_auto(struct dicom_dataset **d);
 /* The transfer syntax as read (or last set by writing); "" for a new one. Borrowed. */
 const char *dicom_dataset_transfer_syntax(const struct dicom_dataset *d);
 
-/* Appends the data set (no group 0002) in transfer_syntax: the one it was read in, or any native
- * one (Pixel Data is then decoded); encoding JPEG-LS and others is for a later issue. Written with
- * explicit sequence lengths, no group lengths. */
+/* Appends the data set (no group 0002) in transfer_syntax: the one it was read in, any native one
+ * (Pixel Data is then decoded), or one with an encoder (dicom_dataset_encodes), lossless. Written
+ * with explicit sequence lengths, no group lengths. DS_EUNSUPPORTED: no decoder or encoder, or an
+ * image that the syntax cannot hold as it is; the text says which. */
 DS_CHECKED enum ds_status dicom_dataset_write(const struct dicom_dataset *d,
                                               const char *transfer_syntax, struct ds_bytes *out,
                                               struct ds_error *err);
+/* Is there a lossless encoder for the syntax? True for native ones. */
+bool dicom_dataset_encodes(const char *transfer_syntax);
+/* Are pixels in the syntax decoded? True for native ones. */
+bool dicom_dataset_decodes(const char *transfer_syntax);
+/* Appends the data set in Explicit VR Little Endian with the value of native Pixel Data left out:
+ * its element has the length 0, *left_out is the even length that belongs there. */
+DS_CHECKED enum ds_status dicom_dataset_write_hollow(const struct dicom_dataset *d,
+                                                     struct ds_bytes *out, size_t *left_out,
+                                                     struct ds_error *err);
+/* Only its head: preamble and group 0002 for a data set that follows in transfer_syntax. */
+DS_CHECKED enum ds_status dicom_dataset_header(const struct dicom_dataset *d,
+                                               const char *transfer_syntax, struct ds_bytes *out,
+                                               struct ds_error *err);
 /* A Part 10 file image with a meta header of ours (PS3.10 7.1). */
 DS_CHECKED enum ds_status dicom_dataset_write_part10(const struct dicom_dataset *d,
                                                      const char *transfer_syntax,
@@ -95,7 +114,8 @@ DS_CHECKED enum ds_status dicom_dataset_get_utf8(const struct dicom_dataset *d, 
 /* Replaces or inserts; the VR comes from the dictionary. */
 DS_CHECKED enum ds_status dicom_dataset_set(struct dicom_dataset *d, dicom_tag tag,
                                             const char *value, struct ds_error *err);
-/* OB/OW/UN bytes, borrowed until the element changes; NULL with *len 0 when absent. */
+/* OB/OW/UN bytes, borrowed until the element changes; NULL with *len 0 when absent. Pixel Data are
+ * read by dicom/pixels.h. */
 DS_CHECKED enum ds_status dicom_dataset_bytes(const struct dicom_dataset *d, dicom_tag tag,
                                               const uint8_t **data, size_t *len,
                                               struct ds_error *err);
@@ -137,6 +157,23 @@ DS_CHECKED enum ds_status dicom_dataset_import(struct dicom_dataset *d, const ui
 /* Calls visit for every top-level tag in ascending order until it returns false. */
 void dicom_dataset_each(const struct dicom_dataset *d, bool (*visit)(dicom_tag tag, void *context),
                         void *context);
+
+/* ---- UIDs, at any depth ---- */
+
+/* Longer values than this, all their UIDs together, cannot be replaced. */
+#define DICOM_UID_VALUE_MAX_BYTES 65534U
+
+/* value: all of the element's UIDs with backslashes and padding, as they stand there. depth 0 is
+ * the data set itself. What is appended to replacement takes the value's place; an odd one is
+ * padded. */
+typedef enum ds_status (*dicom_uid_visit)(void *context, dicom_tag tag, unsigned depth,
+                                          const uint8_t *value, size_t len,
+                                          struct ds_bytes *replacement, struct ds_error *err);
+/* Calls visit for each standard element of VR UI that is in no private sequence, in the order of
+ * the encoded data set, which every encoding keeps; ends with the first status that is not DS_OK.
+ */
+DS_CHECKED enum ds_status dicom_dataset_visit_uids(struct dicom_dataset *d, dicom_uid_visit visit,
+                                                   void *context, struct ds_error *err);
 
 /* ---- hashes (see docs/architecture.md: the three hashes) ---- */
 

@@ -244,9 +244,10 @@ extern "C" ds_status dicom_dataset_set_bytes(dicom_dataset *d, dicom_tag tag, co
             tag = in_block(tag, block);
         }
         const DcmTag key(dicom::key_of(tag), EVR_OB);
-        return dicom::from_dcmtk(
+        const ds_status s = dicom::from_dcmtk(
             d->set->putAndInsertUint8Array(key, data, static_cast<unsigned long>(len), OFTrue),
             "setting bytes", err);
+        return s == DS_OK && tag == DICOM_TAG_PIXEL_DATA ? dicom::take_native(d, err) : s;
     });
 }
 
@@ -268,6 +269,9 @@ extern "C" void dicom_dataset_remove(dicom_dataset *d, dicom_tag tag)
 {
     (void)dicom::guarded_or(
         false, [&] { return d->set->findAndDeleteElement(dicom::key_of(tag)).good(); });
+    if (tag == DICOM_TAG_PIXEL_DATA) {
+        d->native.clear();
+    }
 }
 
 extern "C" ds_status dicom_dataset_append_item(dicom_dataset *d, dicom_tag sequence,

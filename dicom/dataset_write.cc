@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "dicom/compress.h"
 #include "dicom/encode.h"
+#include "dicom/implementation.h"
 #include "dicom/object.h"
 
+#include "dicom/decode.h"
 #include "dicom/pixels.h"
 
-#include "dcmtk/dcmdata/dcostrma.h"
-
 #include <cstring>
+
+extern "C" {
+#include "dicom/deflate.h"
+}
 
 namespace
 {
@@ -14,76 +19,12 @@ namespace
 using dicom::encoder;
 using dicom::encoding;
 
-/* The end of DCMTK's deflating stream. */
-class bytes_consumer : public DcmConsumer
-{
-  public:
-    explicit bytes_consumer(ds_bytes *out) : out_(out)
-    {
-    }
-    OFBool good() const override
-    {
-        return status_ == DS_OK;
-    }
-    OFCondition status() const override
-    {
-        return status_ == DS_OK ? EC_Normal : EC_MemoryExhausted;
-    }
-    OFBool isFlushed() const override
-    {
-        return OFTrue;
-    }
-    offile_off_t avail() const override
-    {
-        return 1 << 30;
-    }
-    offile_off_t write(const void *data, offile_off_t len) override
-    {
-        status_ = ds_bytes_append(out_, data, static_cast<std::size_t>(len), nullptr);
-        return good() ? len : 0;
-    }
-    void flush() override
-    {
-    }
-
-  private:
-    ds_bytes *out_;
-    ds_status status_ = DS_OK;
-};
-
-/* The consumer must exist before the base class that points to it. */
-struct consumer_holder {
-    bytes_consumer consumer;
-};
-class deflating_stream : private consumer_holder, public DcmOutputStream
-{
-  public:
-    explicit deflating_stream(ds_bytes *out)
-        : consumer_holder{bytes_consumer(out)}, DcmOutputStream(&consumer)
-    {
-    }
-};
-
+/* The deflated stream is padded to even length (PS3.5 A.5). */
 ds_status deflate(const ds_bytes &plain, ds_bytes *out, ds_error *err)
 {
-    deflating_stream stream(out);
-    ds_status s = dicom::from_dcmtk(stream.installCompressionFilter(ESC_zlib), "deflating", err);
-    std::size_t at = 0;
-    while (s == DS_OK && at < plain.len) {
-        const offile_off_t n =
-            stream.write(plain.data + at, static_cast<offile_off_t>(plain.len - at));
-        at += static_cast<std::size_t>(n);
-        if (n == 0) {
-            stream.flush();
-        }
-        s = dicom::from_dcmtk(stream.status(), "deflating", err);
-    }
-    while (s == DS_OK && !stream.isFlushed()) {
-        stream.flush();
-        s = dicom::from_dcmtk(stream.status(), "deflating", err);
-    }
-    /* The deflated stream is padded to even length (PS3.5 A.5). */
-    return s == DS_OK && (out->len & 1) != 0 ? ds_bytes_put_u8(out, 0, err) : s;
+    const std::size_t start = out->len;
+    const ds_status s = dicom_deflate(plain.data, plain.len, out, err);
+    return s == DS_OK && ((out->len - start) & 1) != 0 ? ds_bytes_put_u8(out, 0, err) : s;
 }
 
 ds_status write_elements(const dicom_dataset *d, const dicom::syntax_facts &facts, ds_bytes *out,
@@ -92,11 +33,11 @@ ds_status write_elements(const dicom_dataset *d, const dicom::syntax_facts &fact
     const encoding how{facts.explicit_vr, facts.big_endian, false};
     if (!facts.deflated) {
         dicom::bytes_sink sink(out);
-        return encoder(sink, how, err).elements(dicom::mutable_set(d));
+        return encoder(sink, how, d, err).dataset();
     }
-    dicom::bytes_owner plain(DICOM_FILE_MAX_BYTES);
+    dicom::bytes_owner plain(DICOM_FILE_MAX_BYTES, true);
     dicom::bytes_sink sink(&plain.bytes);
-    const ds_status s = encoder(sink, how, err).elements(dicom::mutable_set(d));
+    const ds_status s = encoder(sink, how, d, err).dataset();
     return s == DS_OK ? deflate(plain.bytes, out, err) : s;
 }
 
@@ -108,13 +49,11 @@ ds_status with_native_pixels(std::unique_ptr<dicom_dataset> *out, const dicom_da
     if (pixels == nullptr || dicom::fragments_of(*pixels) == nullptr) {
         return DS_OK;
     }
-    dicom_pixels decoded{};
-    ds_status s = dicom_pixels_read(&decoded, d, err);
+    ds_status s = dicom::decode_once(d, err);
     if (s == DS_OK) {
         *out = dicom::copy_without_pixels(d);
-        s = dicom_pixels_write(out->get(), &decoded, err);
+        s = dicom::put_native(out->get(), *d->decoded_as, d->decoded, err);
     }
-    dicom_pixels_free(&decoded);
     return s;
 }
 
@@ -122,16 +61,18 @@ ds_status write_dataset(const dicom_dataset *d, const char *transfer_syntax, ds_
                         ds_error *err)
 {
     dicom::syntax_facts facts{};
-    ds_status s = dicom::facts_of(transfer_syntax, &facts, err);
-    if (s == DS_OK && facts.encapsulated && d->syntax != transfer_syntax) {
-        s = ds_fail(err, DS_EUNSUPPORTED, "cannot compress to transfer syntax %.64s",
-                    transfer_syntax);
-    }
     std::unique_ptr<dicom_dataset> native;
-    if (s == DS_OK && !facts.encapsulated) {
-        s = with_native_pixels(&native, d, err);
+    std::unique_ptr<dicom_dataset> compressed;
+    ds_status s = dicom::facts_of(transfer_syntax, &facts, err);
+    if (s == DS_OK && d->syntax == transfer_syntax) {
+        return write_elements(d, facts, out, err);
     }
-    return s == DS_OK ? write_elements(native ? native.get() : d, facts, out, err) : s;
+    s = s == DS_OK ? with_native_pixels(&native, d, err) : s;
+    d = native ? native.get() : d;
+    if (s == DS_OK && facts.encapsulated) {
+        s = dicom::compressed_copy(&compressed, d, transfer_syntax, err);
+    }
+    return s == DS_OK ? write_elements(compressed ? compressed.get() : d, facts, out, err) : s;
 }
 
 /* One element of group 0002: short ones have a 16-bit length (PS3.5 7.1.2). */
@@ -170,12 +111,10 @@ ds_status put_meta_group(const dicom_dataset *d, const char *transfer_syntax, ds
     s = s == DS_OK ? put_meta_uid(out, 0x0002, sop_class, err) : s;
     s = s == DS_OK ? put_meta_uid(out, 0x0003, sop_instance, err) : s;
     s = s == DS_OK ? put_meta_uid(out, 0x0010, transfer_syntax, err) : s;
-    return s == DS_OK
-               ? put_meta_uid(out, 0x0012, "2.25.65642171085581922699655271556277274190", err)
-               : s;
+    return s == DS_OK ? put_meta_uid(out, 0x0012, DICOM_IMPLEMENTATION_CLASS_UID, err) : s;
 }
 
-ds_status write_part10(const dicom_dataset *d, const char *transfer_syntax, ds_bytes *out,
+ds_status write_header(const dicom_dataset *d, const char *transfer_syntax, ds_bytes *out,
                        ds_error *err)
 {
     dicom::bytes_owner meta(4096);
@@ -188,7 +127,13 @@ ds_status write_part10(const dicom_dataset *d, const char *transfer_syntax, ds_b
     s = s == DS_OK ? ds_bytes_append(out, preamble, sizeof preamble, err) : s;
     s = s == DS_OK ? ds_bytes_append(out, "DICM", 4, err) : s;
     s = s == DS_OK ? put_meta(out, 0x0000, "UL", length, sizeof length, err) : s;
-    s = s == DS_OK ? ds_bytes_append(out, meta.bytes.data, meta.bytes.len, err) : s;
+    return s == DS_OK ? ds_bytes_append(out, meta.bytes.data, meta.bytes.len, err) : s;
+}
+
+ds_status write_part10(const dicom_dataset *d, const char *transfer_syntax, ds_bytes *out,
+                       ds_error *err)
+{
+    const ds_status s = write_header(d, transfer_syntax, out, err);
     return s == DS_OK ? write_dataset(d, transfer_syntax, out, err) : s;
 }
 
@@ -213,6 +158,27 @@ extern "C" ds_status dicom_dataset_write(const dicom_dataset *d, const char *tra
     });
 }
 
+extern "C" ds_status dicom_dataset_write_hollow(const dicom_dataset *d, ds_bytes *out,
+                                                size_t *left_out, ds_error *err)
+{
+    *left_out = d->native.len() + (d->native.len() & 1);
+    return all_or_nothing(out, [&] {
+        return dicom::guarded(err, [&] {
+            dicom::bytes_sink sink(out);
+            const encoding how{true, false, false, true};
+            return encoder(sink, how, d, err).dataset();
+        });
+    });
+}
+
+extern "C" ds_status dicom_dataset_header(const dicom_dataset *d, const char *transfer_syntax,
+                                          ds_bytes *out, ds_error *err)
+{
+    return all_or_nothing(out, [&] {
+        return dicom::guarded(err, [&] { return write_header(d, transfer_syntax, out, err); });
+    });
+}
+
 extern "C" ds_status dicom_dataset_write_part10(const dicom_dataset *d, const char *transfer_syntax,
                                                 ds_bytes *out, ds_error *err)
 {
@@ -229,7 +195,7 @@ extern "C" ds_status dicom_dataset_export(const dicom_dataset *d, dicom_tag tag,
             DcmElement *element = dicom::find(d, tag);
             dicom::bytes_sink sink(out);
             const encoding how{true, false, false};
-            return element == nullptr ? DS_OK : encoder(sink, how, err).element(*element);
+            return element == nullptr ? DS_OK : encoder(sink, how, d, err).element(*element);
         });
     });
 }
@@ -252,7 +218,7 @@ extern "C" ds_status dicom_dataset_import(dicom_dataset *d, const uint8_t *data,
             }
             (void)element.release();
         }
-        return s;
+        return s == DS_OK ? dicom::take_native(d, err) : s;
     });
 }
 
@@ -275,7 +241,7 @@ extern "C" ds_status dicom_dataset_hash(const dicom_dataset *d, uint8_t out[DS_S
         const dicom::digest_owner owner(digest);
         dicom::digest_sink sink(digest);
         const encoding how{true, false, true};
-        s = encoder(sink, how, err).elements(dicom::mutable_set(native ? native.get() : d));
+        s = encoder(sink, how, native ? native.get() : d, err).dataset();
         return s == DS_OK ? ds_sha256_final(digest, out, err) : s;
     });
 }

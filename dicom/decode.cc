@@ -1,72 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dicom/decode.h"
 
-#include "dcmtk/dcmdata/dccodec.h"
 #include "dcmtk/dcmdata/dcpixseq.h"
 #include "dcmtk/dcmdata/dcpxitem.h"
 
-#include <cstring>
-
 extern "C" {
-#include "dicom/jpeg_header.h"
+#include "base/map.h"
+#include "dicom/codec.h"
+#include "dicom/fragments.h"
 #include "dicom/pixel_geometry.h"
-#include "dicom/rle.h"
 }
 
 namespace
 {
 
-struct frame_source {
-    const std::uint8_t *data;
-    std::size_t len;
-};
-
-using frame_decoder = ds_status (*)(const frame_source &in, const dicom_pixels &p,
-                                    std::uint8_t *out, std::size_t frame_bytes, ds_error *err);
-
-ds_status decode_rle(const frame_source &in, const dicom_pixels &p, std::uint8_t *out,
-                     std::size_t frame_bytes, ds_error *err)
-{
-    /* 1-bit cells travel packed, eight to a byte, in one segment. */
-    const unsigned bytes = p.bits_allocated < 8 ? 1 : p.bits_allocated / 8U;
-    return dicom_rle_decode(in.data, in.len, frame_bytes / (bytes * p.samples_per_pixel),
-                            p.samples_per_pixel, bytes, out, err);
-}
-
-ds_status copy_frame(const frame_source &in, std::uint8_t *out, std::size_t frame_bytes,
-                     ds_error *err)
-{
-    if (in.len < frame_bytes || in.len > frame_bytes + 1) {
-        return ds_fail(err, DS_EFORMAT, "a frame of %zu bytes where %zu belong", in.len,
-                       frame_bytes);
+struct free_fragments {
+    void operator()(dicom_fragments *f) const noexcept
+    {
+        dicom_fragments_free(f);
     }
-    std::memcpy(out, in.data, frame_bytes);
-    return DS_OK;
-}
-
-ds_status decode_uncompressed(const frame_source &in, const dicom_pixels &, std::uint8_t *out,
-                              std::size_t frame_bytes, ds_error *err)
-{
-    return copy_frame(in, out, frame_bytes, err);
-}
-
-ds_status decode_deflated(const frame_source &in, const dicom_pixels &, std::uint8_t *out,
-                          std::size_t frame_bytes, ds_error *err)
-{
-    dicom::bytes_owner plain(frame_bytes + 1);
-    const ds_status s = dicom::inflate(in.data, in.len, &plain.bytes, err);
-    return s == DS_OK ? copy_frame({plain.bytes.data, plain.bytes.len}, out, frame_bytes, err) : s;
-}
-
-/* In these syntaxes every frame is exactly one fragment (PS3.5 A.4). */
-constexpr struct {
-    const char *syntax;
-    frame_decoder decode;
-} own_decoders[] = {
-    {"1.2.840.10008.1.2.5", decode_rle},
-    {"1.2.840.10008.1.2.1.98", decode_uncompressed},
-    {"1.2.840.10008.1.2.8.1", decode_deflated},
 };
+using fragments_owner = std::unique_ptr<dicom_fragments, free_fragments>;
 
 /* Puts bits of a frame behind those already there; the first pixel is the lowest bit. */
 void append_bits(std::uint8_t *cells, std::size_t at, const std::uint8_t *frame, std::size_t count)
@@ -78,108 +32,124 @@ void append_bits(std::uint8_t *cells, std::size_t at, const std::uint8_t *frame,
     }
 }
 
-ds_status fragment(DcmPixelSequence &fragments, std::uint32_t index, frame_source *out,
-                   ds_error *err)
+/* Borrowed from the element; {nullptr, 0} when it is empty or not there. */
+struct bytes_view {
+    const std::uint8_t *data;
+    std::size_t len;
+};
+
+bytes_view value_of(DcmElement *element)
 {
-    DcmPixelItem *item = nullptr;
     Uint8 *bytes = nullptr;
-    if (fragments.getItem(item, index).bad() || item->getUint8Array(bytes).bad() ||
-        bytes == nullptr) {
-        return ds_fail(err, DS_EFORMAT, "fragment %u of Pixel Data is empty", index);
+    if (element == nullptr || element->getUint8Array(bytes).bad() || bytes == nullptr) {
+        return {nullptr, 0};
     }
-    *out = {bytes, item->getLengthField()};
+    return {bytes, element->getLengthField()};
+}
+
+/* The Extended Offset Table is OV, which has no bytes for DCMTK; they are copied out. */
+std::vector<std::uint8_t> table_of(const dicom_dataset *d, dicom_tag tag)
+{
+    DcmElement *element = dicom::find(d, tag);
+    std::vector<std::uint8_t> out(element == nullptr ? 0 : element->getLengthField());
+    if (!out.empty() &&
+        dicom::raw_value(*element, 0, out.data(), out.size(), EBO_LittleEndian, nullptr) != DS_OK) {
+        out.clear();
+    }
+    return out;
+}
+
+ds_status assign(dicom_fragments *f, const dicom_dataset *d, const bytes_view &basic,
+                 std::uint32_t frames, ds_error *err)
+{
+    const std::vector<std::uint8_t> offsets = table_of(d, DICOM_TAG(0x7fe0, 0x0001));
+    const std::vector<std::uint8_t> lengths = table_of(d, DICOM_TAG(0x7fe0, 0x0002));
+    dicom_extended_table table{};
+    if (!offsets.empty()) {
+        table.offsets = offsets.data();
+        table.lengths = lengths.size() == offsets.size() ? lengths.data() : nullptr;
+        table.bytes = offsets.size();
+    }
+    return dicom_fragments_assign(f, basic.data, basic.len, &table, frames, err);
+}
+
+/* The frames of a pixel sequence; the first item is the Basic Offset Table. */
+ds_status open(fragments_owner *out, const dicom_dataset *d, DcmPixelSequence &items,
+               std::uint32_t frames, ds_error *err)
+{
+    dicom_fragments *f = nullptr;
+    ds_status s = dicom_fragments_new(&f, err);
+    out->reset(f);
+    bytes_view basic{nullptr, 0};
+    bool is_first = true;
+    s = s == DS_OK ? dicom::for_each_child(items,
+                                           [&](DcmObject &child) {
+                                               const bytes_view v =
+                                                   value_of(dynamic_cast<DcmElement *>(&child));
+                                               if (is_first) {
+                                                   basic = v;
+                                                   is_first = false;
+                                                   return DS_OK;
+                                               }
+                                               return dicom_fragments_add(f, v.data, v.len, err);
+                                           })
+                   : s;
+    return s == DS_OK ? assign(f, d, basic, frames, err) : s;
+}
+
+/* Libraries take several times a frame's cells before they look at the stream. No image is so plain
+ * that a large frame comes from so little. */
+constexpr std::size_t large_frame = std::size_t{64} << 20;
+constexpr std::size_t ratio_max = 10000;
+
+ds_status check_ratio(std::size_t frame_bytes, std::size_t len, ds_error *err)
+{
+    if (len == 0 || (frame_bytes > large_frame && frame_bytes / ratio_max > len)) {
+        return ds_fail(err, DS_EFORMAT, "a frame of %zu bytes from a stream of %zu", frame_bytes,
+                       len);
+    }
     return DS_OK;
 }
 
-/* One frame to its place among the cells, which for 1-bit pixels need not begin with a byte. */
-ds_status place_frame(dicom_pixels *p, frame_decoder decode, const frame_source &in,
+/* One frame behind those already there, which for 1-bit pixels need not begin with a byte. */
+ds_status place_frame(dicom_pixels *p, const dicom_codec &codec, const bytes_view &in,
                       std::uint32_t frame, std::size_t frame_bytes, ds_error *err)
 {
     if (p->bits_allocated >= 8) {
-        return decode(in, *p, p->cells.data + frame * frame_bytes, frame_bytes, err);
+        ds_status s = ds_bytes_reserve(&p->cells, frame_bytes, err);
+        s = s == DS_OK
+                ? codec.decode(p, in.data, in.len, p->cells.data + p->cells.len, frame_bytes, err)
+                : s;
+        p->cells.len += s == DS_OK ? frame_bytes : 0;
+        return s;
     }
     std::vector<std::uint8_t> packed(frame_bytes);
-    const ds_status s = decode(in, *p, packed.data(), frame_bytes, err);
     const std::size_t bits = std::size_t{p->rows} * p->columns * p->samples_per_pixel;
+    ds_status s = codec.decode(p, in.data, in.len, packed.data(), frame_bytes, err);
+    s = s == DS_OK ? ds_bytes_resize(&p->cells, ((frame + std::size_t{1}) * bits + 7) / 8, err) : s;
     if (s == DS_OK) {
         append_bits(p->cells.data, frame * bits, packed.data(), bits);
     }
     return s;
 }
 
-ds_status decode_here(dicom_pixels *p, DcmPixelSequence &fragments, frame_decoder decode,
-                      std::size_t frame_bytes, std::size_t total, ds_error *err)
+ds_status decode_frames(dicom_pixels *p, const dicom_codec &codec, const dicom_fragments *f,
+                        std::size_t frame_bytes, ds_error *err)
 {
-    if (fragments.card() != p->frames + 1UL) {
-        return ds_fail(err, DS_EFORMAT, "%lu fragments for %u frames", fragments.card() - 1,
-                       p->frames);
-    }
-    ds_status s = ds_bytes_resize(&p->cells, total, err);
+    dicom::bytes_owner joined(DICOM_FILE_MAX_BYTES);
+    ds_status s = DS_OK;
     for (std::uint32_t frame = 0; s == DS_OK && frame < p->frames; frame++) {
-        frame_source in{};
-        s = fragment(fragments, frame + 1, &in, err);
-        s = s == DS_OK ? place_frame(p, decode, in, frame, frame_bytes, err) : s;
+        bytes_view in{nullptr, 0};
+        s = dicom_fragments_frame(f, frame, &joined.bytes, &in.data, &in.len, err);
+        if (s == DS_OK && in.len == 0) {
+            s = ds_fail(err, DS_EFORMAT, "frame %u is empty", frame + 1);
+        }
+        s = s == DS_OK ? check_ratio(frame_bytes, in.len, err) : s;
+        const std::size_t begin = p->cells.len;
+        s = s == DS_OK ? place_frame(p, codec, in, frame, frame_bytes, err) : s;
+        ds_map_forget(p->cells.data + begin, p->cells.len - begin);
     }
     return s;
-}
-
-/* The stream and the attributes must agree on the bytes of a sample and on the number of samples.
- */
-ds_status check_jpeg(const dicom_pixels &p, DcmPixelSequence &fragments, std::uint32_t index,
-                     ds_error *err)
-{
-    frame_source in{};
-    dicom_jpeg_header h;
-    const ds_status s = fragment(fragments, index, &in, err);
-    if (s != DS_OK) {
-        return s;
-    }
-    if (!dicom_jpeg_header_read(in.data, in.len, &h)) {
-        return ds_fail(err, DS_EFORMAT, "a frame is no JPEG stream");
-    }
-    if ((h.precision_bits > 8) != (p.bits_allocated > 8) || h.precision_bits > p.bits_allocated ||
-        h.components != p.samples_per_pixel) {
-        return ds_fail(err, DS_EFORMAT,
-                       "a stream of %u bits and %u components where %u and %u belong",
-                       h.precision_bits, h.components, p.bits_allocated, p.samples_per_pixel);
-    }
-    return DS_OK;
-}
-
-ds_status decode_by_dcmtk(dicom_pixels *p, const dicom_dataset *d, DcmElement &element,
-                          DcmPixelSequence &fragments, std::size_t frame_bytes, std::size_t total,
-                          ds_error *err)
-{
-    Uint32 at = 0;
-    OFString colour_model;
-    /* One byte more, because DCMTK wants room for an even number. */
-    ds_status s = ds_bytes_reserve(&p->cells, total + 1, err);
-    for (std::uint32_t frame = 0; s == DS_OK && frame < p->frames; frame++) {
-        s = check_jpeg(*p, fragments, at == 0 ? 1 : at, err);
-        if (s != DS_OK) {
-            return s;
-        }
-        std::memset(p->cells.data + p->cells.len, 0, frame_bytes + (frame_bytes & 1));
-        const OFCondition condition = element.getUncompressedFrame(
-            &dicom::mutable_set(d), frame, at, p->cells.data + p->cells.len,
-            static_cast<Uint32>(frame_bytes + (frame_bytes & 1)), colour_model);
-        if (condition.bad()) {
-            s = dicom::status_of(condition) == DS_EUNSUPPORTED ? DS_EUNSUPPORTED : DS_EFORMAT;
-            return ds_fail(err, s, "frame %u cannot be decoded: %s", frame + 1, condition.text());
-        }
-        p->cells.len += frame_bytes;
-    }
-    return s;
-}
-
-frame_decoder own_decoder(const std::string &syntax)
-{
-    for (const auto &own : own_decoders) {
-        if (syntax == own.syntax) {
-            return own.decode;
-        }
-    }
-    return nullptr;
 }
 
 } // namespace
@@ -187,35 +157,23 @@ frame_decoder own_decoder(const std::string &syntax)
 namespace dicom
 {
 
-bool syntax_only_packs(const std::string &uid)
-{
-    const frame_decoder decode = own_decoder(uid);
-    return decode == decode_uncompressed || decode == decode_deflated;
-}
-
 ds_status decode_pixels(dicom_pixels *p, const dicom_dataset *d, DcmElement &element, ds_error *err)
 {
     std::size_t frame_bytes = 0;
     std::size_t total = 0;
-    const frame_decoder decode = own_decoder(d->syntax);
-    const DcmXfer xfer(d->syntax.c_str());
-    if (decode == nullptr &&
-        (!DcmCodecList::canChangeCoding(xfer.getXfer(), EXS_LittleEndianExplicit) ||
-         p->bits_allocated < 8)) {
-        return ds_fail(err, DS_EUNSUPPORTED, "no decoder for %u-bit pixels in transfer syntax %s",
-                       p->bits_allocated, d->syntax.c_str());
+    const dicom_codec *codec = dicom_codec_for(d->syntax.c_str());
+    DcmPixelSequence *items = fragments_of(element);
+    if (codec == nullptr) {
+        return ds_fail(err, DS_EUNSUPPORTED, "no decoder for pixels in transfer syntax %s",
+                       d->syntax.c_str());
     }
-    const ds_status s = dicom_geometry_decoded_bytes(p, &frame_bytes, &total, err);
-    if (s != DS_OK) {
-        return s;
+    if (items == nullptr) {
+        return ds_fail(err, DS_EFORMAT, "Pixel Data without fragments");
     }
-    /* The first item is the offset table; every frame has at least one fragment (PS3.5 A.4). */
-    DcmPixelSequence *fragments = fragments_of(element);
-    if (fragments == nullptr || fragments->card() < 2 || p->frames > fragments->card() - 1) {
-        return ds_fail(err, DS_EFORMAT, "fewer fragments than frames");
-    }
-    return decode != nullptr ? decode_here(p, *fragments, decode, frame_bytes, total, err)
-                             : decode_by_dcmtk(p, d, element, *fragments, frame_bytes, total, err);
+    fragments_owner fragments;
+    ds_status s = dicom_geometry_decoded_bytes(p, &frame_bytes, &total, err);
+    s = s == DS_OK ? open(&fragments, d, *items, p->frames, err) : s;
+    return s == DS_OK ? decode_frames(p, *codec, fragments.get(), frame_bytes, err) : s;
 }
 
 } // namespace dicom

@@ -2,8 +2,7 @@
 /*
  * decode - encapsulated Pixel Data into native cells, frame by frame; private to dicom/.
  *
- * RLE, encapsulated uncompressed and deflated frames are decoded here, JPEG and JPEG-LS by DCMTK's
- * codecs.
+ * fragments.h says which bytes are a frame, codec.h who decodes them.
  */
 #ifndef DICOMSTEGO_DICOM_DECODE_H
 #define DICOMSTEGO_DICOM_DECODE_H
@@ -20,8 +19,8 @@ namespace dicom
 ds_status decode_pixels(dicom_pixels *p, const dicom_dataset *d, DcmElement &element,
                         ds_error *err);
 
-/* The syntaxes whose fragments are native frames, packed at most. */
-bool syntax_only_packs(const std::string &uid);
+/* Fills d->decoded and d->decoded_as from encapsulated Pixel Data, the first time. */
+ds_status decode_once(const dicom_dataset *d, ds_error *err);
 
 } // namespace dicom
 

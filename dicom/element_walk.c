@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dicom/element_walk.h"
 
+#include "dicom/dictionary.h"
+
 #include <string.h>
 
 static uint32_t number(const struct dicom_walk *w, size_t at, unsigned width)
@@ -126,11 +128,18 @@ static bool begins_with_item(const struct dicom_walk *w, const struct dicom_elem
            number(w, h->value + 2, 2) == 0xe000;
 }
 
+/* With any other VR undefined length makes a sequence (PS3.5 6.2.2): DCMTK would read fragments as
+ * items, and take memory for whatever lengths it finds in them. */
+static bool may_hold_fragments(const char vr[2])
+{
+    return vr[0] == '\0' || memcmp(vr, "OB", 2) == 0 || memcmp(vr, "OW", 2) == 0;
+}
+
 static enum ds_status enter_undefined(struct dicom_walk *w, const struct dicom_element_header *h,
                                       struct ds_error *err)
 {
     const bool is_explicit = top(w)->explicit_vr;
-    if (h->group == 0x7fe0 && h->element == 0x0010) {
+    if (h->group == 0x7fe0 && h->element == 0x0010 && may_hold_fragments(h->vr)) {
         return skip_fragments(w, h, err);
     }
     if (!is_explicit || memcmp(h->vr, "SQ", 2) == 0) {
@@ -162,7 +171,7 @@ static enum ds_status step_element(struct dicom_walk *w, const struct dicom_elem
     }
     if (!top(w)->explicit_vr && begins_with_item(w, h)) {
         const enum ds_status s = push(w, h, true, false, err);
-        if (s == DS_OK) {
+        if (s == DS_OK && !dicom_dictionary_is_sequence(h->group, h->element)) {
             top(w)->suspicion = true;
         }
         return s;

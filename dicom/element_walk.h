@@ -3,10 +3,10 @@
  * element_walk - steps over encoded data elements (PS3.5 7.1), nested ones included; private to
  * dicom/.
  *
- * No recursion and no memory of its own: an explicit stack of DICOM_ENVELOPE_DEPTH sequences. Knows
- * no dictionary. In Implicit VR a value that begins with an item tag may be a sequence: it is
- * walked on suspicion, so that its depth is bounded, and passed over when it turns out not to be
- * one.
+ * No recursion and no memory of its own: an explicit stack of DICOM_ENVELOPE_DEPTH sequences. In
+ * Implicit VR a value that begins with an item tag is a sequence where the dictionary says so, and
+ * must add up then, for DCMTK will believe the lengths in it. Else it may be one: it is walked on
+ * suspicion, so that its depth is bounded, and passed over when it turns out not to be one.
  */
 #ifndef DICOMSTEGO_DICOM_ELEMENT_WALK_H
 #define DICOMSTEGO_DICOM_ELEMENT_WALK_H

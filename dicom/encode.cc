@@ -136,6 +136,17 @@ std::shared_ptr<DcmDataset> opened_unknown(DcmElement &element)
 
 } // namespace
 
+encoder::encoder(byte_sink &sink, const encoding &how, const dicom_dataset *d, ds_error *err)
+    : sink_(sink), how_(how), err_(err), dataset_(d),
+      native_(d->native.present() ? find(d, DICOM_TAG_PIXEL_DATA) : nullptr)
+{
+}
+
+ds_status encoder::dataset()
+{
+    return elements(mutable_set(dataset_));
+}
+
 struct encoder::plan {
     std::shared_ptr<DcmDataset> opened; /* keeps element alive when it was made here */
     DcmElement *element;
@@ -169,6 +180,9 @@ encoder::plan encoder::plan_of(DcmElement &element) const
         encoder inner(*this);
         inner.how_.explicit_vr = how_.explicit_vr && p.vr != "UN";
         p.length = inner.size_of_items(*p.element);
+    } else if (p.element == native_) {
+        p.length =
+            how_.hollow ? 0 : (std::uint64_t{dataset_->native.len()} + 1) & ~std::uint64_t{1};
     } else {
         p.length = (std::uint64_t{element.getLengthField()} + 1) & ~std::uint64_t{1};
     }
@@ -248,8 +262,21 @@ ds_status encoder::item_header(Uint16 element, Uint32 length)
     return s == DS_OK ? number(length, 4) : s;
 }
 
+ds_status encoder::native(const plan &p)
+{
+    const std::size_t len = dataset_->native.len();
+    if (p.length == 0) {
+        return DS_OK;
+    }
+    const ds_status s = dataset_->native.put(sink_, 0, len, how_.big_endian && p.vr == "OW", err_);
+    return s == DS_OK && (len & 1) != 0 ? sink_.put("\0", 1, err_) : s;
+}
+
 ds_status encoder::value(const plan &p)
 {
+    if (p.element == native_) {
+        return native(p);
+    }
     const std::size_t len = p.element->getLengthField();
     const E_ByteOrder order = how_.big_endian ? EBO_BigEndian : EBO_LittleEndian;
     std::vector<std::uint8_t> chunk(len < chunk_bytes ? len : chunk_bytes);

@@ -14,6 +14,8 @@
  *   - private elements, and those that the dictionary does not know, are UN, as PS3.5 6.2.2 has a
  * node write what it does not know; sequences in them are Implicit VR Little Endian inside. Private
  * creators are LO.
+ *   - encapsulated Pixel Data counts as it is decoded, and with it the colour of the cells:
+ * YBR_FULL for subsampled YBR, RGB for YBR_RCT and YBR_ICT, Planar Configuration 0;
  *   - a private UN value of defined length is opaque: it counts with its bytes, even where they are
  * a sequence; a standard sequence that came as UN is opened.
  */
@@ -23,6 +25,8 @@
 #include "dicom/guard.h"
 
 #include <string>
+
+struct dicom_dataset;
 
 namespace dicom
 {
@@ -69,14 +73,14 @@ struct encoding {
     bool explicit_vr;
     bool big_endian;
     bool canonical;
+    bool hollow = false; /* native Pixel Data without its value */
 };
 
 class encoder
 {
   public:
-    encoder(byte_sink &sink, const encoding &how, ds_error *err) : sink_(sink), how_(how), err_(err)
-    {
-    }
+    encoder(byte_sink &sink, const encoding &how, const dicom_dataset *d, ds_error *err);
+    ds_status dataset();
     /* All elements of a data set or item but group lengths and group 0002. */
     ds_status elements(DcmItem &item);
     ds_status element(DcmElement &element);
@@ -90,6 +94,7 @@ class encoder
     ds_status value(const plan &p);
     ds_status sequence(const plan &p);
     ds_status fragments(const plan &p);
+    ds_status native(const plan &p);
     ds_status number(std::uint64_t v, unsigned width);
     std::uint64_t size_of(DcmElement &element) const;
     std::uint64_t size_of_items(DcmElement &element) const;
@@ -98,6 +103,8 @@ class encoder
     byte_sink &sink_;
     encoding how_;
     ds_error *err_;
+    const dicom_dataset *dataset_;
+    const DcmElement *native_ = nullptr; /* its Pixel Data, when native: the value is apart */
 };
 
 } // namespace dicom

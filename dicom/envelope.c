@@ -65,6 +65,10 @@ static enum ds_status scan_meta(const uint8_t *file, size_t len, size_t at,
         if (s == DS_OK) {
             s = check_group_length(file, len, &h, err);
         }
+        if (s == DS_OK && h.length == DICOM_UNDEFINED_LENGTH) {
+            s = ds_fail(err, DS_EFORMAT,
+                        "undefined length"); /* UN or SQ, which do not belong here */
+        }
         if (s != DS_OK) {
             return ds_fail_context(err, s, "file meta information");
         }
@@ -114,12 +118,14 @@ enum ds_status dicom_envelope_locate(const uint8_t *file, size_t len, struct dic
     return s;
 }
 
-static void note_pixels(struct dicom_envelope *out, const struct dicom_element_header *h)
+static void note_pixels(struct dicom_envelope *out, const struct dicom_element_header *h,
+                        size_t begin)
 {
     if (h->group != 0x7fe0 || h->element != 0x0010 || h->length == DICOM_UNDEFINED_LENGTH) {
         return;
     }
     out->has_native_pixels = true;
+    out->pixel_element = begin;
     out->pixel_offset = h->value;
     out->pixel_len = h->length;
     out->cell_bytes = memcmp(h->vr, "OB", 2) == 0 ? 1 : 2;
@@ -135,13 +141,14 @@ static enum ds_status scan_elements(const uint8_t *file, size_t len, struct dico
                      strcmp(out->transfer_syntax, DICOM_IMPLICIT_LE) != 0, out->big_endian);
     bool more = true;
     while (more) {
+        const size_t begin = w.at;
         const enum ds_status s = dicom_walk_next(&w, &h, &more, err);
         if (s != DS_OK) {
             return s;
         }
         if (more) {
             out->elements++;
-            note_pixels(out, &h);
+            note_pixels(out, &h, begin);
         }
     }
     return DS_OK;

@@ -25,6 +25,7 @@ extern "C" {
 
 struct dicom_envelope {
     size_t dataset_offset; /* first byte after group 0002; 0 for a bare data set */
+    size_t pixel_element;  /* first byte of the Pixel Data element */
     size_t pixel_offset;   /* first byte of the Pixel Data value */
     size_t pixel_len;      /* its even length; 0 when there is no native pixel data */
     bool has_native_pixels;

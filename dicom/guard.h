@@ -72,9 +72,9 @@ struct free_memory {
 
 /* A ds_bytes or ds_sha256 that ends with its scope. */
 struct bytes_owner {
-    ds_bytes bytes{nullptr, 0, 0, SIZE_MAX};
-    bytes_owner() = default;
-    explicit bytes_owner(std::size_t max) : bytes{nullptr, 0, 0, max}
+    ds_bytes bytes;
+    explicit bytes_owner(std::size_t max = SIZE_MAX, bool large = false)
+        : bytes{nullptr, 0, 0, max, large, {-1, nullptr, 0}}
     {
     }
     bytes_owner(const bytes_owner &) = delete;

@@ -17,6 +17,10 @@
 #include <mutex>
 #include <vector>
 
+extern "C" {
+#include "dicom/codec_private.h"
+}
+
 namespace
 {
 
@@ -152,6 +156,7 @@ void register_decoders()
     DJDecoderRegistration::registerCodecs(EDC_never, EUC_never, EPC_colorByPixel, OFFalse, OFFalse,
                                           OFFalse);
     DJLSDecoderRegistration::registerCodecs(EJLSUC_never, EJLSPC_colorByPixel, OFFalse, OFFalse);
+    dicom_htj2k_silence();
 }
 
 ds_status initialise(ds_error *err)

@@ -44,6 +44,7 @@ bool dicom_jpeg_header_read(const uint8_t *data, size_t len, struct dicom_jpeg_h
         }
         const size_t segment = (size_t)ds_cursor_be(&c, 2);
         if (is_frame_header(marker)) {
+            out->is_jpegls = marker == 0xf7;
             out->precision_bits = (unsigned)ds_cursor_be(&c, 1);
             out->rows = (unsigned)ds_cursor_be(&c, 2);
             out->columns = (unsigned)ds_cursor_be(&c, 2);

@@ -15,12 +15,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct dicom_jpeg_header {
     unsigned precision_bits, rows, columns, components;
+    bool is_jpegls;
 };
 
 /* The first frame header of the stream; false when there is none. */
 DS_CHECKED bool dicom_jpeg_header_read(const uint8_t *data, size_t len,
                                        struct dicom_jpeg_header *out);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -8,13 +8,21 @@
 #include "dicom/guard.h"
 
 #include "dicom/dataset.h"
+#include "dicom/native.h"
 
 #include <string>
 #include <vector>
 
+struct dicom_pixels;
+
 struct dicom_dataset {
     std::unique_ptr<DcmDataset> set;
-    std::string syntax; /* as read or last written; "" for a new one */
+    std::string syntax;         /* as read or last written; "" for a new one */
+    dicom::native_value native; /* of Pixel Data, whose element is then empty */
+    /* What encapsulated Pixel Data decodes to, once somebody asked; and its attributes, which have
+     * no cells. */
+    mutable dicom::native_value decoded;
+    mutable std::shared_ptr<const dicom_pixels> decoded_as;
 };
 
 namespace dicom
@@ -34,7 +42,7 @@ inline dicom_tag tag_of(const DcmObject &object)
  * by one thread at a time, so the one cast lives here. */
 DcmDataset &mutable_set(const dicom_dataset *d);
 
-/* The top-level element, or nullptr. */
+/* The top-level element, or nullptr. Native Pixel Data is empty here: d->native has its value. */
 DcmElement *find(const dicom_dataset *d, dicom_tag tag);
 
 /* Calls body with each child of a container in order. */
@@ -80,13 +88,17 @@ struct syntax_facts {
 };
 ds_status facts_of(const char *syntax, syntax_facts *out, ds_error *err);
 
-/* Appends what a deflated stream (PS3.5 A.5) holds; DS_EFORMAT when that is more than out->max. */
-ds_status inflate(const std::uint8_t *data, std::size_t len, ds_bytes *out, ds_error *err);
-
 /* A data set without group 0002 from memory, in any syntax of the standard. Checked before it is
  * parsed. */
 ds_status parse(DcmDataset &out, const std::uint8_t *data, std::size_t len, const char *syntax,
                 ds_error *err);
+
+/* Makes value the native Pixel Data; p says how it is to be read. */
+ds_status put_native(dicom_dataset *d, const dicom_pixels &p, const native_value &value,
+                     ds_error *err);
+
+/* Native Pixel Data that came into DCMTK's data set go where they belong: beside it. */
+ds_status take_native(dicom_dataset *d, ds_error *err);
 
 /* A new object with all that d has but its Pixel Data. */
 std::unique_ptr<dicom_dataset> copy_without_pixels(const dicom_dataset *d);

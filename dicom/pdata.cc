@@ -4,6 +4,10 @@
 #include <algorithm>
 #include <cstring>
 
+extern "C" {
+#include "base/map.h"
+}
+
 namespace dicom
 {
 
@@ -12,8 +16,7 @@ namespace
 
 constexpr uint8_t p_data_tf = 0x04;
 constexpr uint8_t last_fragment = 0x02;
-constexpr uint16_t c_store_rq = 0x0001;
-constexpr uint16_t data_set_present = 0x0001; /* anything but 0101H */
+constexpr size_t min_peer_pdu_bytes = 128; /* room for a fragment worth its head */
 
 void store_be32(uint8_t *out, size_t v)
 {
@@ -22,70 +25,63 @@ void store_be32(uint8_t *out, size_t v)
     }
 }
 
-ds_status put_head(ds_bytes *out, uint16_t element, size_t len, ds_error *err)
-{
-    ds_status status = ds_bytes_put_le(out, 0x0000, 2, err);
-    if (status == DS_OK) {
-        status = ds_bytes_put_le(out, element, 2, err);
-    }
-    return status == DS_OK ? ds_bytes_put_le(out, len, 4, err) : status;
-}
-
-ds_status put_number(ds_bytes *out, uint16_t element, uint32_t value, unsigned width, ds_error *err)
-{
-    const ds_status status = put_head(out, element, width, err);
-    return status == DS_OK ? ds_bytes_put_le(out, value, width, err) : status;
-}
-
-ds_status put_uid(ds_bytes *out, uint16_t element, const char *uid, ds_error *err)
-{
-    const size_t len = uid == nullptr ? 0 : strnlen(uid, DICOM_UID_BYTES);
-    if (len == 0 || len >= DICOM_UID_BYTES) {
-        return ds_fail(err, DS_EINVAL, "a UID has 1 to 64 characters");
-    }
-    ds_status status = put_head(out, element, len + len % 2, err);
-    if (status == DS_OK) {
-        status = ds_bytes_append(out, uid, len, err);
-    }
-    if (status == DS_OK && len % 2 != 0) {
-        status = ds_bytes_put_u8(out, 0, err); /* PS3.5 9.1 */
-    }
-    return status;
-}
-
 } // namespace
 
-ds_status encode_store_command(const StoreCommand &command, uint16_t message_id, ds_bytes *out,
-                               ds_error *err)
+ds_status peer_pdu_bytes(T_ASC_Association *association, size_t *out, ds_error *err)
 {
-    bytes_owner rest(1024);
-    ds_status status = put_uid(&rest.bytes, 0x0002, command.sop_class_uid, err);
-    if (status == DS_OK) {
-        status = put_number(&rest.bytes, 0x0100, c_store_rq, 2, err);
+    long limit = association->params->theirMaxPDUReceiveSize;
+    if (limit <= 0 || limit > ASC_MAXIMUMPDUSIZE) {
+        limit = ASC_MAXIMUMPDUSIZE; /* 0: the peer takes any (PS3.8 D.1) */
     }
-    if (status == DS_OK) {
-        status = put_number(&rest.bytes, 0x0110, message_id, 2, err);
+    *out = static_cast<size_t>(limit);
+    if (*out < min_peer_pdu_bytes) {
+        return ds_fail(err, DS_EREFUSED, "the peer takes no PDU above %ld bytes", limit);
     }
-    if (status == DS_OK) {
-        status = put_number(&rest.bytes, 0x0700, 0, 2, err); /* priority: medium */
+    return DS_OK;
+}
+
+Connection *connection_of(T_ASC_Association *association)
+{
+    if (association == nullptr || association->DULassociation == nullptr) {
+        return nullptr;
     }
+    return static_cast<Connection *>(DUL_getTransportConnection(association->DULassociation));
+}
+
+ds_status send_message(T_ASC_Association *association, uint8_t context_id,
+                       const dicom_command &command, const uint8_t *data, size_t len, ds_error *err)
+{
+    bytes_owner encoded(DICOM_COMMAND_MAX_BYTES);
+    size_t pdu_bytes = 0;
+    ds_status status = peer_pdu_bytes(association, &pdu_bytes, err);
     if (status == DS_OK) {
-        status = put_number(&rest.bytes, 0x0800, data_set_present, 2, err);
+        status = dicom_command_encode(&command, &encoded.bytes, err);
     }
-    if (status == DS_OK) {
-        status = put_uid(&rest.bytes, 0x1000, command.sop_instance_uid, err);
+    if (status != DS_OK) {
+        return status;
     }
-    if (status == DS_OK) {
-        status = put_number(out, 0x0000, static_cast<uint32_t>(rest.bytes.len), 4, err);
+    Connection *connection = connection_of(association);
+    if (connection == nullptr) {
+        return ds_fail(err, DS_EIO, "the connection is lost");
     }
-    return status == DS_OK ? ds_bytes_append(out, rest.bytes.data, rest.bytes.len, err) : status;
+    PdvWriter writer(*connection, context_id, pdu_bytes);
+    if (!writer.command(encoded.bytes.data, encoded.bytes.len) || !writer.data(data, len) ||
+        !writer.flush()) {
+        return ds_fail(err, DS_EIO, "the connection is lost");
+    }
+    return DS_OK;
 }
 
 bool PdvWriter::fragments(const uint8_t *bytes, size_t len, uint8_t control)
 {
+    const uint8_t *unsent = bytes;
     while (len > 0) {
-        if (count_ == batch && !flush()) {
-            return false;
+        if (count_ == batch) {
+            if (!flush()) {
+                return false;
+            }
+            ds_map_forget(unsent, static_cast<size_t>(bytes - unsent));
+            unsent = bytes;
         }
         const size_t part = std::min(len, fragment_bytes_);
         std::array<uint8_t, head_bytes> &head = heads_[count_];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pdata - a C-STORE request as P-DATA-TF PDUs from bytes in memory; private to dicom/.
+ * pdata - a DIMSE message as P-DATA-TF PDUs from bytes in memory; private to dicom/.
  *
  * DCMTK sends a data set that it has parsed and encodes again, or a file. What we send has been
  * proved byte by byte, so it goes out as it is: command and data are cut into PDUs of the peer's
@@ -11,18 +11,21 @@
 
 #include "dicom/transport.h"
 
+#include "dicom/command.h"
+
+#include "dcmtk/dcmnet/assoc.h"
+
 namespace dicom
 {
 
-struct StoreCommand {
-    const char *sop_class_uid;
-    const char *sop_instance_uid;
-};
+/* Sends one message; data may be empty. DS_EIO: the association is broken, it can only be closed.
+ * DS_EREFUSED: the peer's limit leaves no room for anything. */
+ds_status send_message(T_ASC_Association *association, uint8_t context_id,
+                       const dicom_command &command, const uint8_t *data, size_t len,
+                       ds_error *err);
 
-/* Appends the command set of PS3.7 table 9.3-1, Implicit VR Little Endian (PS3.7 6.3.1). DS_EINVAL
- * when a UID is empty or too long. */
-ds_status encode_store_command(const StoreCommand &command, uint16_t message_id, ds_bytes *out,
-                               ds_error *err);
+/* nullptr when there is none any more. */
+Connection *connection_of(T_ASC_Association *association);
 
 /* Cuts and writes; keeps pointers until flush(). Each function answers false when the connection is
  * broken. */

@@ -305,12 +305,6 @@ enum ds_status dicom_pixels_set_samples(struct dicom_pixels *p, const int32_t *s
     return DS_OK;
 }
 
-enum ds_status dicom_pixels_hash(const struct dicom_pixels *p, uint8_t out[DS_SHA256_BYTES],
-                                 struct ds_error *err)
-{
-    return ds_sha256_of(p->cells.data, p->cells.len, out, err);
-}
-
 void dicom_pixels_free(struct dicom_pixels *p)
 {
     ds_bytes_free(&p->cells);

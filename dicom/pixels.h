@@ -26,6 +26,9 @@ struct dicom_pixels {
     /* Little endian cells, frame by frame, as stored: bits above bits_stored included; no trailing
      * padding byte. Owned. */
     struct ds_bytes cells;
+    /* Of the whole image, where cells holds only its first frames. */
+    uint32_t all_frames;
+    size_t all_bytes;
 };
 
 /* DS_ENOTHING: no Pixel Data. DS_EUNSUPPORTED: no decoder here, or float pixels (7FE0,0008/0009),
@@ -34,10 +37,15 @@ struct dicom_pixels {
 DS_CHECKED enum ds_status dicom_pixels_read(struct dicom_pixels *out, const struct dicom_dataset *d,
                                             struct ds_error *err);
 void dicom_pixels_free(struct dicom_pixels *p); /* zeroed is fine */
+/* The same for the first frames alone, as many as have at most max_samples samples, at least one:
+ * frames is their number. */
+DS_CHECKED enum ds_status dicom_pixels_read_front(struct dicom_pixels *out,
+                                                  const struct dicom_dataset *d, size_t max_samples,
+                                                  struct ds_error *err);
 
-/* Replaces Pixel Data by the cells, native: VR OW when bits_allocated > 8 or as it was, OB else
- * (PS3.5 8.2, A.2); adjusts nothing else. The dataset's transfer syntax becomes Explicit VR Little
- * Endian unless it was native. */
+/* Replaces Pixel Data, or its first frames where p was read as such, by the cells, native: VR OW
+ * when bits_allocated > 8 or as it was, OB else (PS3.5 8.2, A.2); adjusts nothing else. The
+ * dataset's transfer syntax becomes Explicit VR Little Endian unless it was native. */
 DS_CHECKED enum ds_status dicom_pixels_write(struct dicom_dataset *d, const struct dicom_pixels *p,
                                              struct ds_error *err);
 
@@ -77,9 +85,23 @@ DS_CHECKED enum ds_status dicom_pixels_set_samples(struct dicom_pixels *p, const
                                                    size_t count, enum dicom_cell_rule rule,
                                                    struct ds_error *err);
 
-/* Pixel hash: SHA-256 of the cells. For 1-bit pixels: packed, first pixel in the lowest bit. */
-DS_CHECKED enum ds_status dicom_pixels_hash(const struct dicom_pixels *p,
+/* Pixel hash: SHA-256 of the cells of all frames. For 1-bit pixels: packed, first pixel in the
+ * lowest bit. front: cells of the first frames, in place of those of d; NULL: d's own. Fails as
+ * dicom_pixels_read. */
+DS_CHECKED enum ds_status dicom_pixels_hash(const struct dicom_dataset *d,
+                                            const struct dicom_pixels *front,
                                             uint8_t out[DS_SHA256_BYTES], struct ds_error *err);
+/* Appends the cells of all frames, likewise; swapped: with the bytes of each 16-bit word swapped.
+ */
+DS_CHECKED enum ds_status dicom_pixels_cells(const struct dicom_dataset *d,
+                                             const struct dicom_pixels *front, bool swapped,
+                                             struct ds_bytes *out, struct ds_error *err);
+/* Appends the first len bytes of the value of native Pixel Data, as they stand in a little or big
+ * endian file: the cells and what stands behind them. len may be odd, and one more than there are
+ * for a padding zero. */
+DS_CHECKED enum ds_status dicom_pixels_value(const struct dicom_dataset *d, size_t len,
+                                             bool big_endian, struct ds_bytes *out,
+                                             struct ds_error *err);
 
 #ifdef __cplusplus
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dicom/rle.h"
 
-#include "base/bytes.h"
-
 #include <stdbool.h>
 #include <string.h>
 
@@ -89,4 +87,98 @@ enum ds_status dicom_rle_decode(const uint8_t *data, size_t len, size_t pixels, 
         }
     }
     return DS_OK;
+}
+
+/* ---- encoding ---- */
+
+#define RUN_MAX 128U /* bytes that one control byte speaks for */
+#define RUN_MIN 3U   /* a shorter one costs less as part of a literal */
+
+/* A row of one segment: every step-th byte. */
+struct row {
+    const uint8_t *bytes;
+    size_t step, count;
+};
+
+static uint8_t at(const struct row *r, size_t i)
+{
+    return r->bytes[i * r->step];
+}
+
+static size_t run_at(const struct row *r, size_t i)
+{
+    size_t n = 1;
+    while (n < RUN_MAX && i + n < r->count && at(r, i + n) == at(r, i)) {
+        n++;
+    }
+    return n;
+}
+
+static enum ds_status put_literals(const struct row *r, size_t from, size_t to,
+                                   struct ds_bytes *out, struct ds_error *err)
+{
+    enum ds_status s = DS_OK;
+    while (s == DS_OK && from < to) {
+        const size_t n = to - from < RUN_MAX ? to - from : RUN_MAX;
+        s = ds_bytes_put_u8(out, (uint8_t)(n - 1), err);
+        for (size_t i = 0; s == DS_OK && i < n; i++) {
+            s = ds_bytes_put_u8(out, at(r, from + i), err);
+        }
+        from += n;
+    }
+    return s;
+}
+
+static enum ds_status pack_row(const struct row *r, struct ds_bytes *out, struct ds_error *err)
+{
+    size_t literal = 0; /* where the bytes begin that no run has taken */
+    enum ds_status s = DS_OK;
+    for (size_t i = 0; s == DS_OK && i < r->count;) {
+        const size_t n = run_at(r, i);
+        if (n < RUN_MIN) {
+            i += n;
+            continue;
+        }
+        s = put_literals(r, literal, i, out, err);
+        s = s == DS_OK ? ds_bytes_put_u8(out, (uint8_t)(257 - n), err) : s;
+        s = s == DS_OK ? ds_bytes_put_u8(out, at(r, i), err) : s;
+        i += n;
+        literal = i;
+    }
+    return s == DS_OK ? put_literals(r, literal, r->count, out, err) : s;
+}
+
+static void put_offset(uint8_t *header, unsigned index, size_t value)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        header[4 * index + i] = (uint8_t)(value >> (8 * i));
+    }
+}
+
+enum ds_status dicom_rle_encode(const uint8_t *cells, size_t columns, size_t rows, unsigned samples,
+                                unsigned bytes, struct ds_bytes *out, struct ds_error *err)
+{
+    const unsigned count = samples * bytes;
+    uint8_t header[HEADER_BYTES] = {0};
+    const size_t start = out->len;
+    if (count == 0 || count > SEGMENTS_MAX) {
+        return ds_fail(err, DS_EUNSUPPORTED, "RLE with %u segments", count);
+    }
+    put_offset(header, 0, count);
+    enum ds_status s = ds_bytes_append(out, header, sizeof(header), err);
+    for (unsigned i = 0; s == DS_OK && i < count; i++) {
+        const unsigned place = i / bytes * bytes + (bytes - 1 - i % bytes);
+        put_offset(header, i + 1, out->len - start);
+        for (size_t y = 0; s == DS_OK && y < rows; y++) {
+            const struct row r = {cells + y * columns * count + place, count, columns};
+            s = pack_row(&r, out, err);
+        }
+        if (s == DS_OK && ((out->len - start) & 1U) != 0) {
+            s = ds_bytes_put_u8(out, 0, err);
+        }
+    }
+    if (s == DS_OK) {
+        memcpy(out->data + start, header, sizeof(header));
+    }
+    return s;
 }

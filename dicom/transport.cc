@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dicom/transport.h"
 
+#include "dicom/associate_check.h"
+
 extern "C" {
 #include "base/clock.h"
 }
@@ -26,6 +28,7 @@ namespace dicom
 namespace
 {
 
+constexpr uint8_t a_associate_rq = 0x01;
 constexpr size_t pdu_head_bytes = 6;       /* PS3.8 9.3.1: type, reserved, length */
 constexpr size_t tls_record_bytes = 16384; /* RFC 8446 5.1 */
 constexpr int last_words_ms = 1000;        /* for an A-ABORT while stopping */
@@ -260,8 +263,69 @@ ssize_t Connection::receive(void *buf, size_t nbyte)
     }
 }
 
+bool Connection::receive_all(uint8_t *buf, size_t nbyte)
+{
+    size_t done = 0;
+    while (done < nbyte) {
+        const ssize_t n = receive(buf + done, nbyte - done);
+        if (n <= 0) {
+            return false;
+        }
+        done += static_cast<size_t>(n);
+    }
+    return true;
+}
+
+/* By the service provider; reason: invalid PDU parameter value (PS3.8 9.3.8). */
+bool Connection::refuse_request(const char *why)
+{
+    std::array<uint8_t, 10> abort = {0x07, 0, 0, 0, 0, 4, 0, 0, 2, 6};
+    struct iovec piece = {abort.data(), abort.size()};
+    fail(DS_EFORMAT, why);
+    (void)write_all(&piece, 1);
+    errno = EPROTO;
+    return false;
+}
+
+/* PS3.8 9.3.2: whole, and sound, before DCMTK's parser sees any of it. */
+bool Connection::receive_request()
+{
+    std::array<uint8_t, pdu_head_bytes> head;
+    if (!receive_all(head.data(), head.size())) {
+        return false;
+    }
+    ds_cursor c = ds_cursor_over(head.data(), head.size());
+    const bool is_request = ds_cursor_be(&c, 1) == a_associate_rq;
+    (void)ds_cursor_be(&c, 1);
+    const auto len = static_cast<size_t>(ds_cursor_be(&c, 4));
+    if (!is_request || len > DICOM_ASSOCIATE_MAX_BYTES) {
+        return refuse_request("the first PDU is no A-ASSOCIATE-RQ");
+    }
+    request_.assign(head.begin(), head.end());
+    request_.resize(pdu_head_bytes + len);
+    if (!receive_all(request_.data() + pdu_head_bytes, len)) {
+        return false;
+    }
+    ds_error why = {};
+    return dicom_associate_check(request_.data() + pdu_head_bytes, len, &why) == DS_OK ||
+           refuse_request(why.text);
+}
+
 ssize_t Connection::read(void *buf, size_t nbyte)
 {
+    if (options_.accepting) {
+        options_.accepting = false;
+        if (!receive_request()) {
+            request_.clear();
+            return -1;
+        }
+    }
+    if (request_at_ < request_.size()) {
+        const size_t n = std::min(nbyte, request_.size() - request_at_);
+        memcpy(buf, request_.data() + request_at_, n);
+        request_at_ += n;
+        return static_cast<ssize_t>(n);
+    }
     if (in_at_ == in_len_) {
         if (nbyte >= in_.size()) {
             return receive(buf, nbyte);
@@ -394,7 +458,8 @@ unsigned long Connection::getPeerCertificate(void *buf, unsigned long bufLen)
 /* An interrupt and a lost connection count as data: reading then tells which. */
 OFBool Connection::networkDataAvailable(int timeout)
 {
-    if (getSocket() < 0 || in_at_ < in_len_ || (ssl_ != nullptr && SSL_pending(ssl_) > 0)) {
+    if (getSocket() < 0 || in_at_ < in_len_ || request_at_ < request_.size() ||
+        (ssl_ != nullptr && SSL_pending(ssl_) > 0)) {
         return OFTrue;
     }
     struct pollfd fds[2] = {{getSocket(), POLLIN, 0}, {-1, POLLIN, 0}};

@@ -24,6 +24,7 @@
 #include <openssl/ssl.h>
 #include <string>
 #include <sys/uio.h>
+#include <vector>
 
 namespace dicom
 {
@@ -83,6 +84,8 @@ struct ConnectionOptions {
     int idle_ms = 60000; /* the longest wait for one more byte in either direction */
     int64_t deadline_ms =
         0; /* monotonic; until connected() everything must be done by then. 0: none */
+    /* The first PDU must be a sound A-ASSOCIATE-RQ; anything else is answered with an A-ABORT. */
+    bool accepting = false;
     Fault *fault = nullptr;
 };
 
@@ -116,6 +119,9 @@ class Connection final : public DcmTransportConnection
   private:
     OFCondition handshake(int (*step)(SSL *));
     ssize_t receive(void *buf, size_t nbyte);
+    bool receive_all(uint8_t *buf, size_t nbyte);
+    bool receive_request();
+    bool refuse_request(const char *why);
     ssize_t receive_once(void *buf, size_t nbyte, short *want);
     ssize_t send_once(const struct iovec *pieces, size_t count, short *want);
     bool wait(short events, bool reading);
@@ -128,6 +134,8 @@ class Connection final : public DcmTransportConnection
     SSL *ssl_ = nullptr;
     std::array<uint8_t, 8192> in_;
     size_t in_at_ = 0, in_len_ = 0;
+    std::vector<uint8_t> request_; /* the first PDU, checked; empty once DCMTK has read it */
+    size_t request_at_ = 0;
     std::array<uint8_t, 64> held_; /* the beginning of a PDU whose rest DCMTK is about to write */
     size_t held_len_ = 0;
     size_t pdu_left_ = 0;

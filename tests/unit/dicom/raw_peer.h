@@ -110,16 +110,21 @@ static inline bool raw_pdata(int fd, uint8_t control, const void *data, size_t l
     return ok;
 }
 
-/* A C-STORE-RQ command for context 1. */
-static inline bool raw_store_command(int fd, const char *sop_class, const char *instance)
+/* Any request, or a response, for context 1; field: its two bytes. */
+static inline bool raw_command(int fd, const char *field, const char *sop_class,
+                               const char *instance, bool data_set)
 {
     struct ds_bytes rest = DS_BYTES_INIT(1024);
     struct ds_bytes all = DS_BYTES_INIT(1024);
     raw_element(&rest, 0x0002, sop_class, strlen(sop_class));
-    raw_element(&rest, 0x0100, "\1\0", 2);
+    raw_element(&rest, 0x0100, field, 2);
     raw_element(&rest, 0x0110, "\7\0", 2);
     raw_element(&rest, 0x0700, "\0\0", 2);
-    raw_element(&rest, 0x0800, "\1\0", 2);
+    raw_element(&rest, 0x0800, data_set ? "\1\0" : "\1\1", 2);
+    if ((field[1] & 0x80) != 0) {
+        raw_element(&rest, 0x0120, "\7\0", 2);
+        raw_element(&rest, 0x0900, "\0\0", 2);
+    }
     raw_element(&rest, 0x1000, instance, strlen(instance));
     const uint8_t len[4] = {(uint8_t)rest.len, (uint8_t)(rest.len >> 8), 0, 0};
     raw_element(&all, 0x0000, len, 4);
@@ -128,6 +133,11 @@ static inline bool raw_store_command(int fd, const char *sop_class, const char *
     ds_bytes_free(&rest);
     ds_bytes_free(&all);
     return ok;
+}
+
+static inline bool raw_store_command(int fd, const char *sop_class, const char *instance)
+{
+    return raw_command(fd, "\1\0", sop_class, instance, true);
 }
 
 /* The status of the next response, or -1. */

@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "dicom/sop_class.h"
+#include "dicom/transfer_syntax.h"
 #include "tests/unit/dicom/raw_peer.h"
 
 #include <openssl/evp.h>
@@ -20,6 +22,8 @@
 #define DEFLATED "1.2.840.10008.1.2.1.99"
 #define JPEG_LL  "1.2.840.10008.1.2.4.70"
 #define UID      "1.2.3.4.5"
+#define WORKLIST "1.2.840.10008.5.1.4.31" /* no storage */
+#define PRIVATE  "1.3.12.2.1107.5.9.1"
 #define BIG      (3U * 1024U * 1024U + 2U)
 
 /* What the listener's callbacks saw; shared by threads. */
@@ -171,7 +175,7 @@ static enum ds_status try_open(uint16_t port, struct dicom_requestor **out, stru
 {
     const struct dicom_requestor_options o = requestor_options(port);
     const struct dicom_context contexts[] = {
-        {CT, EXPLICIT}, {CT, IMPLICIT}, {CT, JPEG_LL}, {"1.2.3.9", EXPLICIT}, {CT, "1.2.3.8"}};
+        {CT, EXPLICIT}, {CT, IMPLICIT}, {CT, JPEG_LL}, {WORKLIST, EXPLICIT}, {CT, "1.2.3.8"}};
     return dicom_requestor_open(out, &o, contexts, DS_ARRAY_SIZE(contexts), err);
 }
 
@@ -297,13 +301,13 @@ static void each_syntax_is_a_context_and_unknown_ones_are_refused(void **state)
     assert_true(dicom_requestor_accepts(r, CT, EXPLICIT));
     assert_true(dicom_requestor_accepts(r, CT, IMPLICIT));
     assert_true(dicom_requestor_accepts(r, CT, JPEG_LL));
-    assert_false(dicom_requestor_accepts(r, "1.2.3.9", EXPLICIT));
+    assert_false(dicom_requestor_accepts(r, WORKLIST, EXPLICIT));
     assert_false(dicom_requestor_accepts(r, CT, "1.2.3.8"));
     const uint8_t data[2] = {0};
     uint16_t status = 0;
     assert_int_equal(must_store(r, JPEG_LL, data, 2), 0);
     assert_string_equal(n.seen.syntax, JPEG_LL);
-    assert_int_equal(dicom_requestor_store(r, "1.2.3.9", UID, EXPLICIT, data, 2, &status, NULL),
+    assert_int_equal(dicom_requestor_store(r, WORKLIST, UID, EXPLICIT, data, 2, &status, NULL),
                      DS_EREFUSED);
     /* The refusal cost nothing: the association lives. */
     assert_int_equal(must_store(r, EXPLICIT, data, 2), 0);
@@ -331,6 +335,64 @@ static void a_listener_accepts_only_the_syntaxes_it_was_given(void **state)
     n.options.transfer_syntaxes = unknown;
     assert_int_equal(dicom_listener_start(&n.listener, &n.options, &none, NULL), DS_EINVAL);
     assert_null(n.listener);
+}
+
+/* HTJ2K, JPEG XL, video, encapsulated uncompressed: whatever a context may name. */
+static void every_syntax_that_carries_its_pixels_is_received(void **state)
+{
+    (void)state;
+    struct node n;
+    node_init(&n);
+    node_start(&n);
+    size_t count = 0;
+    const struct dicom_transfer_syntax *all = dicom_transfer_syntaxes(&count);
+    struct dicom_context contexts[127];
+    for (size_t i = 0; i < count; i++) {
+        contexts[i] = (struct dicom_context){CT, all[i].uid};
+    }
+    const struct dicom_requestor_options o = requestor_options(n.port);
+    struct dicom_requestor *r = NULL;
+    assert_int_equal(dicom_requestor_open(&r, &o, contexts, count, NULL), DS_OK);
+    for (size_t i = 0; i < count; i++) {
+        const bool here = all[i].coding != DICOM_REFERENCED;
+        assert_int_equal(dicom_requestor_accepts(r, CT, all[i].uid), here);
+        if (here) {
+            assert_int_equal(must_store(r, all[i].uid, (const uint8_t *)"abcd", 4), 0);
+            assert_string_equal(n.seen.syntax, all[i].uid);
+        }
+    }
+    assert_int_equal(dicom_requestor_echo(r, NULL), DS_OK);
+    dicom_requestor_close(r);
+    node_stop(&n);
+}
+
+static bool takes_class(const struct node *n, const char *class_uid)
+{
+    const struct dicom_requestor_options o = requestor_options(n->port);
+    const struct dicom_context context = {class_uid, EXPLICIT};
+    struct dicom_requestor *r = NULL;
+    assert_int_equal(dicom_requestor_open(&r, &o, &context, 1, NULL), DS_OK);
+    const bool taken = dicom_requestor_accepts(r, class_uid, EXPLICIT);
+    dicom_requestor_close(r);
+    return taken;
+}
+
+static void a_class_nobody_knows_is_taken_unless_only_known_ones_are(void **state)
+{
+    (void)state;
+    struct node n;
+    node_init(&n);
+    node_start(&n);
+    assert_true(takes_class(&n, PRIVATE));
+    assert_true(takes_class(&n, "1.2.840.10008.5.1.4.1.1.66.7"));
+    assert_false(takes_class(&n, WORKLIST));
+    node_stop(&n);
+    node_init(&n);
+    n.options.only_known_classes = true;
+    node_start(&n);
+    assert_false(takes_class(&n, PRIVATE));
+    assert_true(takes_class(&n, "1.2.840.10008.5.1.4.1.1.66.7"));
+    node_stop(&n);
 }
 
 static void a_refused_instance_is_drained_and_answered(void **state)
@@ -424,21 +486,21 @@ static void too_many_contexts_are_the_callers_mistake(void **state)
     node_init(&n);
     node_start(&n);
     size_t count = 0;
-    const char *const *classes = dicom_storage_classes(&count);
+    const struct dicom_sop_class *classes = dicom_sop_classes(&count);
     assert_true(count >= 128);
     struct dicom_context contexts[128];
     for (size_t i = 0; i < DS_ARRAY_SIZE(contexts); i++) {
-        contexts[i] = (struct dicom_context){classes[i], EXPLICIT};
+        contexts[i] = (struct dicom_context){classes[i].uid, EXPLICIT};
     }
     const struct dicom_requestor_options o = requestor_options(n.port);
     struct dicom_requestor *r = NULL;
     assert_int_equal(dicom_requestor_open(&r, &o, contexts, 128, NULL), DS_EINVAL);
     contexts[5].sop_class_uid = "";
     assert_int_equal(dicom_requestor_open(&r, &o, contexts, 127, NULL), DS_EINVAL);
-    contexts[5].sop_class_uid = classes[5];
+    contexts[5].sop_class_uid = classes[5].uid;
     assert_int_equal(dicom_requestor_open(&r, &o, contexts, 127, NULL), DS_OK);
     for (size_t i = 0; i < 127; i++) {
-        assert_true(dicom_requestor_accepts(r, classes[i], EXPLICIT));
+        assert_true(dicom_requestor_accepts(r, classes[i].uid, EXPLICIT));
     }
     dicom_requestor_close(r);
     node_stop(&n);
@@ -510,6 +572,45 @@ static void a_class_that_does_not_fit_the_context_is_a_mismatch(void **state)
     assert_true(raw_pdata(fd, 0x02, data, 2, 2));
     assert_int_equal(raw_status(fd), 0);
     (void)close(fd);
+    node_stop(&n);
+}
+
+static void an_operation_that_nobody_knows_is_answered(void **state)
+{
+    (void)state;
+    struct node n;
+    node_init(&n);
+    node_start(&n);
+    const int fd = raw_associate(n.port, CT, EXPLICIT);
+    assert_true(raw_command(fd, "\x20\0", CT, "1.2", true)); /* C-FIND-RQ */
+    assert_true(raw_pdata(fd, 0x02, "abcd", 4, 4));
+    assert_int_equal(raw_status(fd), 0x0211);
+    assert_true(raw_command(fd, "\1\0", CT, "1.2", false)); /* a C-STORE of nothing */
+    assert_int_equal(raw_status(fd), 0xc000);
+    assert_true(raw_store_command(fd, CT, UID));
+    assert_true(raw_pdata(fd, 0x02, "abcd", 4, 4));
+    assert_int_equal(raw_status(fd), 0);
+    (void)close(fd);
+    node_stop(&n);
+}
+
+/* On a context that was never accepted, or as the answer to nothing: PS3.8 9.3.8 A-ABORT. */
+static void a_command_out_of_place_ends_the_association(void **state)
+{
+    (void)state;
+    struct node n;
+    node_init(&n);
+    node_start(&n);
+    struct ds_bytes pdu = DS_BYTES_INIT(65536);
+    for (unsigned i = 0; i < 3; i++) {
+        const int fd = raw_associate(n.port, CT, EXPLICIT);
+        assert_true(i == 0   ? raw_command(fd, "\1\x80", CT, "1.2", false)
+                    : i == 1 ? raw_pdata(fd, 0x02, "abcd", 4, 4)
+                             : raw_pdata(fd, 0x03, "\0\0\0\1\2\0\0\0\1\0", 10, 10));
+        assert_int_equal(raw_receive(fd, &pdu), 0x07);
+        (void)close(fd);
+    }
+    ds_bytes_free(&pdu);
     node_stop(&n);
 }
 
@@ -762,6 +863,8 @@ int main(void)
         cmocka_unit_test(a_deflated_data_set_of_odd_length_is_padded),
         cmocka_unit_test(each_syntax_is_a_context_and_unknown_ones_are_refused),
         cmocka_unit_test(a_listener_accepts_only_the_syntaxes_it_was_given),
+        cmocka_unit_test(every_syntax_that_carries_its_pixels_is_received),
+        cmocka_unit_test(a_class_nobody_knows_is_taken_unless_only_known_ones_are),
         cmocka_unit_test(a_refused_instance_is_drained_and_answered),
         cmocka_unit_test(wrong_titles_are_rejected_for_good_and_full_nodes_for_now),
         cmocka_unit_test(sixty_four_associations_at_once_and_not_one_more),
@@ -769,6 +872,8 @@ int main(void)
         cmocka_unit_test(a_peer_that_stalls_costs_only_its_own_thread),
         cmocka_unit_test(a_connection_lost_in_the_middle_ends_incomplete),
         cmocka_unit_test(a_class_that_does_not_fit_the_context_is_a_mismatch),
+        cmocka_unit_test(an_operation_that_nobody_knows_is_answered),
+        cmocka_unit_test(a_command_out_of_place_ends_the_association),
         cmocka_unit_test(garbage_ends_the_association_and_nothing_else),
         cmocka_unit_test(stopping_ends_what_does_not_end_by_itself),
         cmocka_unit_test(nobody_at_the_port_is_trouble_of_the_network),

@@ -187,6 +187,24 @@ static void an_implicit_value_that_only_looks_like_a_sequence_is_passed_over(voi
     assert_int_equal(e.pixel_len, 4);
 }
 
+static void an_implicit_sequence_of_the_dictionary_has_to_add_up(void **state)
+{
+    (void)state;
+    struct ds_error err;
+    struct dicom_envelope e;
+    uint8_t file[] = {
+        8,    0,    0x16, 0,    2,  0, 0, 0, '1', 0, /* SOP class */
+        8,    0,    0x12, 0x21, 18, 0, 0, 0,         /* Source Image Sequence */
+        0xfe, 0xff, 0,    0xe0, 10, 0, 0, 0,         /* an item */
+        8,    0,    0x55, 0x11, 2,  0, 0, 0, '1', 0, /* an element of it */
+    };
+    assert_ok(dicom_envelope_scan(file, sizeof file, &e, &err), &err);
+    file[sizeof file - 3] = 0xff; /* which claims 4 GB */
+    assert_int_equal(dicom_envelope_scan(file, sizeof file, &e, &err), DS_EFORMAT);
+    file[10] = 9; /* in a private element it may be anything */
+    assert_ok(dicom_envelope_scan(file, sizeof file, &e, &err), &err);
+}
+
 static void a_nested_icon_is_not_taken_for_the_pixels(void **state)
 {
     (void)state;
@@ -222,6 +240,46 @@ static void encapsulated_pixels_are_walked_and_not_called_native(void **state)
     set_bytes[24] = 200; /* the fragment claims more than there is */
     assert_int_equal(dicom_envelope_scan_dataset(set_bytes, sizeof set_bytes, rle, &e, &err),
                      DS_EFORMAT);
+}
+
+static void fragments_in_a_vr_that_cannot_hold_them_are_refused(void **state)
+{
+    (void)state;
+    struct ds_error err;
+    struct dicom_envelope e;
+    /* As items of a sequence: a fragment with an element that claims 1.3 GB. */
+    uint8_t set_bytes[] = {
+        0xe0, 0x7f, 0x10, 0,  'O',  'B',  0,    0,    255, 255, 255, 255, 0xfe, 0xff,
+        0,    0xe0, 10,   0,  0,    0,    0,    0,    0,   0,   'G', 'B', 0,    0,
+        0,    0,    0,    80, 0xfe, 0xff, 0xdd, 0xe0, 0,   0,   0,   0,
+    };
+    const char rle[] = "1.2.840.10008.1.2.5";
+    set_bytes[16] = 12;
+    assert_ok(dicom_envelope_scan_dataset(set_bytes, sizeof set_bytes, rle, &e, &err), &err);
+    for (const char *vr = "UNGBSQUL"; *vr != '\0'; vr += 2) {
+        memcpy(set_bytes + 4, vr, 2);
+        assert_int_equal(dicom_envelope_scan_dataset(set_bytes, sizeof set_bytes, rle, &e, &err),
+                         DS_EFORMAT);
+    }
+}
+
+static void a_transfer_syntax_without_a_length_is_refused(void **state)
+{
+    (void)state;
+    struct ds_error err;
+    struct dicom_envelope e;
+    uint8_t hash[DS_SHA256_BYTES];
+    /* (0002,0010) as UN of undefined length, closed at once. */
+    const uint8_t meta[] = {2,   0,   0x10, 0,    'U',  'N',  0, 0, 255, 255,
+                            255, 255, 0xfe, 0xff, 0xdd, 0xe0, 0, 0, 0,   0};
+    uint8_t *file = calloc(1, 132 + sizeof meta);
+    assert_non_null(file);
+    memcpy(file + 128, "DICM", 4);
+    memcpy(file + 132, meta, sizeof meta);
+    assert_int_equal(dicom_envelope_locate(file, 132 + sizeof meta, &e, &err), DS_EFORMAT);
+    assert_int_equal(dicom_envelope_scan(file, 132 + sizeof meta, &e, &err), DS_EFORMAT);
+    assert_int_equal(dicom_file_hash(file, 132 + sizeof meta, hash, &err), DS_EFORMAT);
+    free(file);
 }
 
 static void the_file_hash_does_not_depend_on_group_0002(void **state)
@@ -263,8 +321,11 @@ int main(void)
         cmocka_unit_test(a_bare_data_set_begins_at_its_first_byte),
         cmocka_unit_test(sequences_nest_only_so_deep),
         cmocka_unit_test(an_implicit_value_that_only_looks_like_a_sequence_is_passed_over),
+        cmocka_unit_test(an_implicit_sequence_of_the_dictionary_has_to_add_up),
         cmocka_unit_test(a_nested_icon_is_not_taken_for_the_pixels),
         cmocka_unit_test(encapsulated_pixels_are_walked_and_not_called_native),
+        cmocka_unit_test(fragments_in_a_vr_that_cannot_hold_them_are_refused),
+        cmocka_unit_test(a_transfer_syntax_without_a_length_is_refused),
         cmocka_unit_test(the_file_hash_does_not_depend_on_group_0002),
         cmocka_unit_test(what_is_not_dicom_is_refused),
         cmocka_unit_test(the_pixels_of_every_real_native_file_are_found_exactly),

@@ -19,17 +19,18 @@ static void compare_hash(const struct sample_row *row, void *context)
     }
     struct dicom_dataset *d = parse_sample(row->path);
     const enum ds_status s = dicom_pixels_read(&p, d, &err);
-    dicom_dataset_free(d);
     if (s != DS_OK) {
+        dicom_dataset_free(d);
         t->undecodable++;
-        /* JLSL_08_07_0_1F.dcm: CharLS in DCMTK 3.6.7 calls the stream invalid; gdcm reads it. */
-        if (s != DS_EUNSUPPORTED && strcmp(row->path, "other/JLSL_08_07_0_1F.dcm") != 0) {
+        print_message("not decoded: %s: %s\n", row->path, err.text);
+        if (s != DS_EUNSUPPORTED) {
             fail_msg("%s: %s", row->path, err.text);
         }
         return;
     }
-    assert_ok(dicom_pixels_hash(&p, hash, &err), &err);
+    assert_ok(dicom_pixels_hash(d, NULL, hash, &err), &err);
     ds_hex(hash, sizeof hash, hex);
+    dicom_dataset_free(d);
     dicom_pixels_free(&p);
     if (strcmp(hex, row->pixel_hash) == 0) {
         t->equal++;
@@ -48,7 +49,7 @@ static void every_real_image_decodes_to_the_pixels_of_independent_decoders(void 
     print_message("%u equal, %u without a decoder here, %u lossy ones differ\n", t.equal,
                   t.undecodable, t.lossy_different);
     assert_int_equal(t.different, 0);
-    assert_true(t.equal > 480);
+    assert_true(t.equal > 520);
 }
 
 static struct dicom_pixels read_back(const struct dicom_dataset *d)
@@ -440,6 +441,26 @@ static void a_frame_count_that_lies_allocates_nothing_in_a_compressed_image(void
     dicom_dataset_free(d);
 }
 
+static void a_large_frame_from_next_to_nothing_is_refused(void **state)
+{
+    (void)state;
+    struct ds_error err;
+    struct dicom_pixels p = make_pixels(16, 16, 8, 8, false);
+    struct dicom_dataset *d = make_image(&p);
+    struct ds_bytes b;
+    write_as(d, "1.2.840.10008.1.2.4.90", &b);
+    dicom_dataset_free(d);
+    d = parse_as(&b, "1.2.840.10008.1.2.4.90");
+    set(d, 0x0028, 0x0010, "60000");
+    set(d, 0x0028, 0x0011, "60000");
+    struct dicom_pixels q;
+    assert_int_equal(dicom_pixels_read(&q, d, &err), DS_EFORMAT);
+    assert_non_null(strstr(err.text, "from a stream of"));
+    dicom_dataset_free(d);
+    ds_bytes_free(&b);
+    dicom_pixels_free(&p);
+}
+
 static void damaged_streams_are_refused_before_they_fill_a_frame(void **state)
 {
     (void)state;
@@ -448,6 +469,14 @@ static void damaged_streams_are_refused_before_they_fill_a_frame(void **state)
         "malformed/made/rle-offset-past-end.dcm",
         "malformed/made/enc-jpegls-half.dcm",
         "malformed/made/enc-frame-missing.dcm",
+        "malformed/made/enc-j2k-half.dcm",
+        "malformed/made/enc-j2k-garbage.dcm",
+        "malformed/made/enc-j2k-size-bomb.dcm",
+        "malformed/made/enc-htj2k-half.dcm",
+        "malformed/made/enc-htj2k-garbage.dcm",
+        "malformed/made/enc-htj2k-size-bomb.dcm",
+        "malformed/made/enc-jpegls-dims-bomb.dcm",
+        "malformed/made/enc-jpegls-garbage.dcm",
     };
     for (size_t i = 0; i < DS_ARRAY_SIZE(files); i++) {
         struct dicom_dataset *d = parse_sample(files[i]);
@@ -528,6 +557,7 @@ int main(void)
         cmocka_unit_test(padding_is_read_by_the_sign_of_the_pixels),
         cmocka_unit_test(attributes_that_contradict_the_length_are_refused),
         cmocka_unit_test(a_frame_count_that_lies_allocates_nothing_in_a_compressed_image),
+        cmocka_unit_test(a_large_frame_from_next_to_nothing_is_refused),
         cmocka_unit_test(damaged_streams_are_refused_before_they_fill_a_frame),
         cmocka_unit_test(without_pixels_there_is_nothing_and_float_pixels_are_named),
         cmocka_unit_test(what_stands_behind_the_frames_stays_there),

@@ -25,8 +25,8 @@ static void native_ones_are_told_from_compressed_ones(void **state)
 static void those_that_may_lose_are_known(void **state)
 {
     (void)state;
-    static const char *const lossy[] = {"50", "51", "81", "91", "93", "203", "111", "112", "100",
-                                        "102.1", "107"};
+    static const char *const lossy[] = {"50",  "51",  "81",  "91",    "93", "203",
+                                        "111", "112", "100", "102.1", "107"};
     static const char *const lossless[] = {"57", "70", "80", "90", "92", "110", "201", "202"};
     char uid[65] = "1.2.840.10008.1.2.4.";
     for (size_t i = 0; i < DS_ARRAY_SIZE(lossy); i++) {
