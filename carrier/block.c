@@ -2,6 +2,7 @@
 #include "carrier/block.h"
 
 #include "base/size.h"
+#include "dicom/jpegls.h"
 
 #define CODED_VALUE_MAX_BYTES 8U /* no coder writes more for one value, nor for all it adds */
 
@@ -11,9 +12,29 @@ struct coder {
     unsigned depth_max;
 };
 
+static struct dicom_jpegls as_jpegls(const struct carrier_block *b)
+{
+    return (struct dicom_jpegls){
+        .values = b->values, .columns = b->columns, .rows = b->rows, .depth = b->depth};
+}
+
+static enum ds_status jpegls_encode(const struct carrier_block *b, struct ds_bytes *out,
+                                    struct ds_error *err)
+{
+    const struct dicom_jpegls j = as_jpegls(b);
+    return dicom_jpegls_encode(&j, out, err);
+}
+
+static enum ds_status jpegls_decode(struct carrier_block *b, const uint8_t *data, size_t len,
+                                    struct ds_error *err)
+{
+    struct dicom_jpegls j = as_jpegls(b);
+    return dicom_jpegls_decode(&j, data, len, err);
+}
+
 /* The index is what the format calls them. */
 static const struct coder coders[] = {
-    {carrier_jpegls_encode, carrier_jpegls_decode, CARRIER_JPEGLS_DEPTH_MAX},
+    {jpegls_encode, jpegls_decode, DICOM_JPEGLS_DEPTH_MAX},
     {carrier_residuals_encode, carrier_residuals_decode, CARRIER_DEPTH_MAX},
 };
 

@@ -21,6 +21,12 @@
 #include "dicomstego/capsule.h"
 #include "dicomstego/engine.h"
 
+/* Of an image of many frames only the first ones carry: as many as have at most this number of
+ * samples together, at least one. They are the image that the engine, a key region and what is to
+ * be preserved know; all other frames stay as they are and are passed over in pieces. Part of the
+ * format (docs/engine.md). */
+#define CARRIER_WINDOW_SAMPLES (8U * 1024U * 1024U)
+
 struct carrier_hashes {
     uint8_t pixel[DS_SHA256_BYTES]; /* zeros when there are no pixels */
     uint8_t dataset[DS_SHA256_BYTES];
@@ -32,9 +38,13 @@ struct carrier_hashes {
 
 struct carrier_original;
 
-/* file: the bytes of a Part 10 file or bare data set; copied. */
+/* file: the bytes of a Part 10 file or bare data set; borrowed for as long as the original lives.
+ */
 DS_CHECKED enum ds_status carrier_original_load(struct carrier_original **out, const uint8_t *file,
                                                 size_t len, struct ds_error *err);
+/* The same from a file, which is mapped (base/map.h). */
+DS_CHECKED enum ds_status carrier_original_open(struct carrier_original **out, const char *path,
+                                                struct ds_error *err);
 void carrier_original_free(struct carrier_original *o);
 void carrier_original_auto(struct carrier_original **o);
 const struct carrier_hashes *carrier_original_hashes(const struct carrier_original *o);
@@ -42,7 +52,9 @@ const struct dicom_dataset *carrier_original_dataset(const struct carrier_origin
 /* DS_OK: pixels that the engine takes; else DS_EUNSUPPORTED/DS_ENOTHING and why. */
 DS_CHECKED enum ds_status carrier_original_suitable(const struct carrier_original *o,
                                                     struct ds_error *err);
-/* The engine's view; borrowed. NULL when not suitable. */
+/* Is there a carrier's mark in the pixels, or a sidecar element? */
+DS_CHECKED bool carrier_original_is_carrier(const struct carrier_original *o);
+/* The engine's view, of the frames that can carry; borrowed. NULL when not suitable. */
 const struct stego_image *carrier_original_image(const struct carrier_original *o);
 
 /* DS_EINVAL and why, when the key region lies outside the image, or with qr is too small for the
@@ -89,11 +101,25 @@ DS_CHECKED enum ds_status carrier_hiding_fits(const struct carrier_hiding *h,
                                               const struct stego_image *image,
                                               struct ds_error *err);
 
+/* ---- what feeds measurement (measurement.c) ---- */
+
+/* Kinds of SOP classes whose pixels are computed with rather than looked at; bits of a set. */
+enum carrier_measurement {
+    CARRIER_MEASURES_RT_DOSE = 1,
+    CARRIER_MEASURES_SEGMENTATION = 2, /* label maps, surfaces and height maps too */
+    CARRIER_MEASURES_PARAMETRIC_MAP = 4,
+    CARRIER_MEASURES_PET = 8,
+};
+/* The kind, or 0 for every other SOP class. */
+unsigned carrier_measurement_of(const char *sop_class_uid);
+/* "rt_dose", "segmentation", "parametric_map", "pet"; 0 for any other word. */
+unsigned carrier_measurement_named(const char *word);
+
 /* ---- planning a study ---- */
 
 enum carrier_placement {
     CARRIER_IN_PIXELS,
-    CARRIER_SIDECAR, /* the same bytes in a private element, pixels untouched */
+    CARRIER_SIDECAR, /* the original itself, and the same bytes in an instance beside it */
     CARRIER_PASS,    /* the original itself, untouched */
     CARRIER_HOLD,    /* not sent */
 };
@@ -110,14 +136,20 @@ struct carrier_slot {
     uint32_t share_index; /* or STEGO_NO_SHARE */
     bool with_key_block;
     bool with_certificate;
-    char reason[160]; /* why not in the pixels; "" otherwise */
+    char reason[160]; /* why not in the pixels, or what had no room there; "" otherwise */
 };
 
 struct carrier_plan_options {
     enum carrier_placement unsuitable; /* SIDECAR, PASS or HOLD */
     enum carrier_attributes attributes;
+    /* The very bytes of compressed originals travel along where they fit: about a bit a sample, so
+     * what was compressed with loss. Headers of native ones then only with attributes `all`. */
+    bool keep_bitstream;
     struct stego_rect region; /* key region for every instance; empty: none */
     struct carrier_hiding hiding;
+    unsigned measurement; /* set of carrier_measurement that may be changed all the same */
+    /* What of the other kinds is an unsuitable image like any other; else it passes untouched. */
+    bool measurement_is_unsuitable;
     /* About how many instances will be added. Many share what there is to hide, so quick bounds of
      * their capacities will do. */
     size_t instances;
@@ -140,20 +172,48 @@ DS_CHECKED enum ds_status carrier_plan_seal(struct carrier_plan *p,
                                             struct carrier_slot *slots, size_t count,
                                             struct stego_capsule **out, struct ds_error *err);
 
+/* ---- UIDs ---- */
+
+enum carrier_uid { CARRIER_UID_INSTANCE, CARRIER_UID_SERIES };
+
+/* The UID that a carrier has in the place of old, 2.25 form (PS3.5 B.2), from SHA-256 of purpose,
+ * site and old: every node of a site gives the same one, always. content, a dataset hash, goes in
+ * as well where it is not NULL: for one of two instances that came with the same UID. */
+DS_CHECKED enum ds_status carrier_derived_uid(enum carrier_uid purpose, const char *site,
+                                              const char *old, const uint8_t *content,
+                                              char out[DICOM_UID_BYTES], struct ds_error *err);
+
 /* ---- making one carrier ---- */
+
+struct carrier_uid_map; /* references.h */
 
 struct carrier_make_options {
     struct stego_rect region;
     bool qr; /* put a QR code with capsule id and origin over the region; else it is blanked */
     bool retain_uids;
+    const char *site; /* whose UIDs carriers get; NULL: the capsule's origin */
+    /* Another instance of the study has the same SOP Instance UID and other bytes, and both are
+     * sent: this one's new UID comes from its dataset hash as well. */
+    bool uid_from_content;
+    /* The original goes as a carrier once more, in another capsule: its new UID comes from that
+     * capsule as well, or an archive on the way would take it for the one that it has. */
+    bool uid_from_capsule;
+    /* Old and new UIDs of what goes to the same peer as carriers; NULL: none. An original beside a
+     * sidecar that refers to them goes as carrier_made.beside, rewritten. Not asked with
+     * retain_uids. */
+    const struct carrier_uid_map *references;
+    const char *beside_syntax;    /* of that instance; NULL: the original's own */
     struct carrier_hiding hiding; /* the plan's */
     const char *station;          /* for Contributing Equipment: our AE title; NULL: "DICOMSTEGO" */
-    const char
-        *transfer_syntax; /* native, for the data set that is written; NULL: Explicit VR LE */
+    /* Of the data set that is written, lossless; NULL: Explicit VR LE. DS_EUNSUPPORTED where the
+     * image has no form in it. */
+    const char *transfer_syntax;
 };
 
+/* What travels in the place of the original; or, for a sidecar, beside it: the original then goes
+ * as it is, with its own UIDs, and is no part of this. */
 struct carrier_made {
-    struct ds_bytes dataset; /* without group 0002, in transfer_syntax */
+    struct ds_bytes dataset; /* without group 0002, in transfer_syntax; DS_BYTES_LARGE */
     char transfer_syntax[DICOM_UID_BYTES];
     char sop_class_uid[DICOM_UID_BYTES];
     char sop_instance_uid[DICOM_UID_BYTES]; /* the carrier's */
@@ -161,11 +221,18 @@ struct carrier_made {
     struct stego_distortion distortion;     /* outside the key region; all zero for a sidecar */
     uint64_t hidden_bits;
     unsigned passes;
+    /* Beside a sidecar, where the original refers to carriers: the instance that goes in its place,
+     * as dataset. Empty: the original goes. Its SOP class is the original's. */
+    struct ds_bytes beside;
+    char beside_syntax[DICOM_UID_BYTES];
+    char beside_sop_instance_uid[DICOM_UID_BYTES];
 };
 
 /* Pure: the same original, capsule, slot and options, but for the pool, give the same bytes. Before
  * it returns, the very bytes in made->dataset have been parsed, extracted and restored, and found
- * equal to the original in pixel and dataset hash: DS_EAUTH when they were not. DS_ECAPACITY: the
+ * equal to the original in pixel and dataset hash (a sidecar's: opened, and found to hold the
+ * original's hashes): DS_EAUTH when they were not. DS_EINVAL: a transfer syntax that may lose.
+ * DS_EUNSUPPORTED: the image has no form in the transfer syntax. DS_ECAPACITY: the
  * limits of options->hiding are narrower than those of the plan. slot->placement is PIXELS or
  * SIDECAR. */
 DS_CHECKED enum ds_status carrier_make(const struct stego_capsule *capsule,
@@ -177,14 +244,31 @@ DS_CHECKED enum ds_status carrier_make(const struct stego_capsule *capsule,
  * made->dataset. */
 DS_CHECKED enum ds_status carrier_made_part10(const struct carrier_made *m, struct ds_bytes *out,
                                               struct ds_error *err);
+/* The same for beside, where it is not empty. */
+DS_CHECKED enum ds_status carrier_made_beside_part10(const struct carrier_made *m,
+                                                     struct ds_bytes *out, struct ds_error *err);
 void carrier_made_free(struct carrier_made *m); /* zeroed is fine */
+
+/* ---- sidecars ---- */
+
+/* Raw Data Storage (PS3.3 A.37), as which a sidecar travels. */
+#define CARRIER_SIDECAR_CLASS "1.2.840.10008.5.1.4.1.1.66"
+
+/* The SOP Instance UID of the instance that a sidecar belongs to, as it says and nobody has proven
+ * ("" when it names none). DS_ENOTHING: the file is no sidecar. */
+DS_CHECKED enum ds_status carrier_sidecar_of(const uint8_t *file, size_t len,
+                                             char uid[DICOM_UID_BYTES], struct ds_error *err);
+
+/* Is what is to be protected one itself? */
+bool carrier_original_is_sidecar(const struct carrier_original *o);
 
 /* ---- recovering ---- */
 
 struct carrier_found; /* a carrier as it arrived, its part opened and verified as far as the keyring
                          allows */
 
-/* DS_ENOTHING: carries nothing. DS_EAUTH: altered (the text says how many frames and where, when
+/* file is borrowed for as long as what was found lives. DS_ENOTHING: carries nothing. DS_EAUTH:
+ * altered (the text says how many frames and where, when
  * it was not the whole image), or not from a trusted signer. pool: threads for the planes of the
  * image, or NULL. */
 DS_CHECKED enum ds_status carrier_found_load(struct carrier_found **out, const uint8_t *file,
@@ -201,11 +285,22 @@ const struct dicom_dataset *carrier_found_dataset(const struct carrier_found *f)
 const struct stego_rect *carrier_found_region(const struct carrier_found *f);
 size_t carrier_found_payload_bytes(const struct carrier_found *f);
 
-/* Only looks: is there a carrier's mark in the pixels, or a sidecar element? */
+/* Gives a sidecar the instance that it belongs to, without which it cannot be restored: the bytes
+ * of its file, taken from *file. DS_EAUTH: its pixels are not those that the manifest speaks of.
+ * DS_EINVAL: not a sidecar, or joined already. */
+DS_CHECKED enum ds_status carrier_found_join(struct carrier_found *f, struct ds_bytes *file,
+                                             struct ds_error *err);
+/* Without a key: are the joined instance's attributes, too, as the manifest says? DS_EAUTH: no. */
+DS_CHECKED enum ds_status carrier_found_prove_beside(const struct carrier_found *f,
+                                                     struct ds_error *err);
+
+/* Only looks: is there a carrier's mark in the pixels, or is it a sidecar? */
 DS_CHECKED bool carrier_is_carrier(const uint8_t *file, size_t len);
 
 struct carrier_restored {
-    struct ds_bytes file; /* a Part 10 file: the original's own bytes where they could be had */
+    /* A Part 10 file: the original's own bytes where they could be had, else its transfer syntax
+     * where that has a lossless encoder, else Explicit VR LE. */
+    struct ds_bytes file;
     char sop_class_uid[DICOM_UID_BYTES];
     char sop_instance_uid[DICOM_UID_BYTES];
     char transfer_syntax[DICOM_UID_BYTES];
@@ -214,7 +309,8 @@ struct carrier_restored {
     bool attributes_from_capsule; /* the carrier's attributes had been altered on the way */
 };
 
-/* collector: the study's shares so far (may be NULL). DS_ENOKEY: needs a key. DS_EAUTH: pixels or
+/* collector: the study's shares so far (may be NULL). A sidecar must have been joined with its
+ * instance, else DS_EINVAL. DS_ENOKEY: needs a key. DS_EAUTH: pixels or
  * attributes are not the original's; the text says which, and whether more shares would help. */
 DS_CHECKED enum ds_status carrier_restore(const struct carrier_found *f,
                                           struct stego_collector *collector,

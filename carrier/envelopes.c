@@ -22,16 +22,6 @@ void carrier_envelope_free(struct carrier_envelope *e)
     ds_bytes_free(&e->behind);
 }
 
-/* Swaps the words of cells from a big endian file. An odd last byte cannot be: cells are words. */
-static void swap_words(uint8_t *cells, size_t len)
-{
-    for (size_t i = 0; i + 2 <= len; i += 2) {
-        const uint8_t t = cells[i];
-        cells[i] = cells[i + 1];
-        cells[i + 1] = t;
-    }
-}
-
 static enum ds_status cut(const uint8_t *file, size_t len, size_t pixel_offset, size_t cells_len,
                           struct carrier_envelope *out, struct ds_error *err)
 {
@@ -46,35 +36,17 @@ static enum ds_status cut(const uint8_t *file, size_t len, size_t pixel_offset, 
     return s;
 }
 
-/* Are the cells in the file the cells that were read? Then the file can be put together again. */
-static enum ds_status holds_cells(const struct carrier_original *o, bool *swap, bool *same,
-                                  struct ds_error *err)
+/* Are the cells in the file those that are read? Then the file can be put together again. */
+static bool holds_cells(const struct carrier_original *o)
 {
-    const size_t len = o->pixels.cells.len;
-    *same = false;
-    *swap = o->envelope.big_endian && o->envelope.cell_bytes == 2;
-    if (!o->envelope.has_native_pixels || o->envelope.pixel_len < len) {
-        return DS_OK;
-    }
-    const uint8_t *in_file = o->file.data + o->envelope.pixel_offset;
-    if (!*swap) {
-        *same = memcmp(in_file, o->pixels.cells.data, len) == 0;
-        return DS_OK;
-    }
-    DS_AUTO(ds_bytes_free) struct ds_bytes swapped = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
-    const enum ds_status s = ds_bytes_append(&swapped, in_file, len, err);
-    if (s == DS_OK) {
-        swap_words(swapped.data, len);
-        *same = memcmp(swapped.data, o->pixels.cells.data, len) == 0;
-    }
-    return s;
+    return o->envelope.has_native_pixels && o->envelope.pixel_len >= o->pixels.all_bytes;
 }
 
 static enum ds_status canonical_envelope(const struct carrier_original *o,
                                          struct carrier_envelope *out, struct ds_error *err)
 {
     DS_AUTO(dicom_dataset_auto) struct dicom_dataset *d = NULL;
-    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES);
     struct dicom_envelope e = {0};
     enum ds_status s = dicom_dataset_copy(&d, o->dataset, err);
     if (s == DS_OK) {
@@ -86,30 +58,42 @@ static enum ds_status canonical_envelope(const struct carrier_original *o,
     if (s == DS_OK) {
         s = dicom_envelope_scan(file.data, file.len, &e, err);
     }
-    return s == DS_OK ? cut(file.data, file.len, e.pixel_offset, o->pixels.cells.len, out, err) : s;
+    return s == DS_OK ? cut(file.data, file.len, e.pixel_offset, o->pixels.all_bytes, out, err) : s;
+}
+
+static void begin(const struct carrier_original *o, struct carrier_envelope *out)
+{
+    memset(out, 0, sizeof(*out));
+    out->before = DS_BYTES_INIT(ENVELOPE_MAX_BYTES);
+    out->behind = DS_BYTES_INIT(ENVELOPE_MAX_BYTES);
+    memcpy(out->key, o->hashes.dataset, sizeof(out->key));
+}
+
+enum ds_status carrier_envelope_whole(const struct carrier_original *o,
+                                      struct carrier_envelope *out, struct ds_error *err)
+{
+    begin(o, out);
+    if (o->len > ENVELOPE_MAX_BYTES) {
+        return ds_fail(err, DS_ECAPACITY, "a file of %zu bytes is too large for an envelope",
+                       o->len);
+    }
+    out->flags = CARRIER_ENVELOPE_OWN_BYTES | CARRIER_ENVELOPE_WHOLE;
+    return ds_bytes_append(&out->before, o->file, o->len, err);
 }
 
 enum ds_status carrier_envelope_of(const struct carrier_original *o, struct carrier_envelope *out,
                                    struct ds_error *err)
 {
-    memset(out, 0, sizeof(*out));
-    out->before = DS_BYTES_INIT(ENVELOPE_MAX_BYTES);
-    out->behind = DS_BYTES_INIT(ENVELOPE_MAX_BYTES);
     if (!o->hashes.has_pixels) {
-        return ds_fail(err, DS_ENOTHING, "no pixels to put an envelope around");
+        return carrier_envelope_whole(o, out, err);
     }
-    memcpy(out->key, o->hashes.dataset, sizeof(out->key));
-    bool swap = false;
-    bool same = false;
-    const enum ds_status s = holds_cells(o, &swap, &same, err);
-    if (s != DS_OK) {
-        return s;
-    }
-    if (!same) {
+    begin(o, out);
+    if (!holds_cells(o)) {
         return canonical_envelope(o, out, err);
     }
+    const bool swap = o->envelope.big_endian && o->envelope.cell_bytes == 2;
     out->flags = (uint8_t)(CARRIER_ENVELOPE_OWN_BYTES | (swap ? CARRIER_ENVELOPE_SWAP_WORDS : 0U));
-    return cut(o->file.data, o->file.len, o->envelope.pixel_offset, o->pixels.cells.len, out, err);
+    return cut(o->file, o->len, o->envelope.pixel_offset, o->pixels.all_bytes, out, err);
 }
 
 /* ---- the document ---- */
@@ -205,16 +189,14 @@ enum ds_status carrier_envelopes_find(const uint8_t *document, size_t len, const
 }
 
 enum ds_status carrier_envelope_fill(const struct carrier_envelope_view *e,
-                                     const struct ds_bytes *cells, struct ds_bytes *out,
+                                     const struct dicom_dataset *d,
+                                     const struct dicom_pixels *front, struct ds_bytes *out,
                                      struct ds_error *err)
 {
+    const bool swapped = (e->flags & CARRIER_ENVELOPE_SWAP_WORDS) != 0;
     enum ds_status s = ds_bytes_append(out, e->before, e->before_len, err);
-    const size_t start = out->len;
-    if (s == DS_OK && cells->len > 0) {
-        s = ds_bytes_append(out, cells->data, cells->len, err);
-    }
-    if (s == DS_OK && (e->flags & CARRIER_ENVELOPE_SWAP_WORDS) != 0) {
-        swap_words(out->data + start, cells->len);
+    if (s == DS_OK && front->all_bytes > 0 && (e->flags & CARRIER_ENVELOPE_WHOLE) == 0) {
+        s = dicom_pixels_cells(d, front, swapped, out, err);
     }
     if (s == DS_OK && e->behind_len > 0) {
         s = ds_bytes_append(out, e->behind, e->behind_len, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A carrier as it arrived: what it carries, found in its pixels or beside them. */
 #include "carrier/carrier_private.h"
+#include "carrier/sidecar.h"
 
 #include "base/secret.h"
 
@@ -8,28 +9,6 @@
 #include <string.h>
 
 #define PAYLOAD_MAX_BYTES STEGO_PAYLOAD_MAX_BYTES
-
-static enum ds_status read_sidecar(struct carrier_found *f, struct ds_error *err)
-{
-    const uint8_t *data = NULL;
-    size_t len = 0;
-    const enum ds_status s = dicom_dataset_private_bytes(f->dataset, CARRIER_SIDECAR_TAG,
-                                                         CARRIER_SIDECAR_CREATOR, &data, &len, err);
-    if (s != DS_OK) {
-        return s;
-    }
-    if (data == NULL) {
-        return ds_fail(err, DS_ENOTHING, "carries nothing");
-    }
-    struct ds_cursor c = ds_cursor_over(data, len);
-    const size_t payload_len = (size_t)ds_cursor_be(&c, 4);
-    const uint8_t *payload = ds_cursor_bytes(&c, payload_len);
-    if (payload == NULL || ds_cursor_left(&c) > 1) {
-        return ds_fail(err, DS_EAUTH, "the sidecar was altered");
-    }
-    f->placement = CARRIER_SIDECAR;
-    return ds_bytes_append(&f->payload, payload, payload_len, err);
-}
 
 /* Of many frames a few may have been altered: says which. */
 static enum ds_status say_where(const struct stego_image *image,
@@ -62,15 +41,16 @@ static enum ds_status read_hidden(struct carrier_found *f, struct stego_pool *po
     return s;
 }
 
-/* Pixels that cannot be read are no fault here: the instance may have a sidecar. */
+/* Pixels that cannot be read carry nothing. */
 static enum ds_status read_pixels(struct carrier_found *f, struct ds_error *err)
 {
     struct ds_error why = {0};
-    enum ds_status s = dicom_pixels_read(&f->pixels, f->dataset, &why);
+    enum ds_status s =
+        dicom_pixels_read_front(&f->pixels, f->dataset, CARRIER_WINDOW_SAMPLES, &why);
     if (s == DS_OK) {
         s = carrier_image_of(&f->pixels, &f->image, &why);
     }
-    return s == DS_ENOMEM ? ds_fail(err, s, "%s", why.text) : DS_OK;
+    return s == DS_ENOMEM || s == DS_EIO ? ds_fail(err, s, "%s", why.text) : DS_OK;
 }
 
 /* The engine has restored the samples; cells follow by the rule that the manifest names. */
@@ -88,8 +68,13 @@ static enum ds_status restore_cells(struct carrier_found *f, struct ds_error *er
                                     (enum dicom_cell_rule)m->cell_rule, err);
 }
 
-/* Without a key region anybody can prove the pixels. */
-static enum ds_status prove_pixels(const struct carrier_found *f, struct ds_error *err)
+const struct dicom_dataset *carrier_found_pixels_of(const struct carrier_found *f)
+{
+    return f->beside != NULL ? f->beside : f->dataset;
+}
+
+/* Without a key region, that is. */
+enum ds_status carrier_found_prove_pixels(const struct carrier_found *f, struct ds_error *err)
 {
     static const uint8_t none[DS_SHA256_BYTES] = {0};
     const struct stego_manifest *m = stego_part_manifest(f->part);
@@ -100,11 +85,27 @@ static enum ds_status prove_pixels(const struct carrier_found *f, struct ds_erro
         return ds_fail(err, DS_EAUTH, "the pixels that the manifest speaks of cannot be read");
     }
     uint8_t hash[DS_SHA256_BYTES];
-    const enum ds_status s = dicom_pixels_hash(&f->pixels, hash, err);
+    const enum ds_status s = dicom_pixels_hash(carrier_found_pixels_of(f), &f->pixels, hash, err);
     if (s == DS_OK && !ds_equal(hash, m->pixel_hash, sizeof(hash))) {
         return ds_fail(err, DS_EAUTH, "the restored pixels are not those of the original");
     }
     return s;
+}
+
+static enum ds_status read_image(struct carrier_found *f, const struct stego_keyring *keyring,
+                                 struct stego_pool *pool, struct ds_error *err)
+{
+    enum ds_status s = read_pixels(f, err);
+    if (s == DS_OK) {
+        s = read_hidden(f, pool, err);
+    }
+    if (s == DS_OK) {
+        s = stego_part_open(&f->part, f->payload.data, f->payload.len, keyring, err);
+    }
+    if (s == DS_OK) {
+        s = restore_cells(f, err);
+    }
+    return s == DS_OK ? carrier_found_prove_pixels(f, err) : s;
 }
 
 static enum ds_status read_found(struct carrier_found *f, const uint8_t *bytes, size_t len,
@@ -112,23 +113,17 @@ static enum ds_status read_found(struct carrier_found *f, const uint8_t *bytes, 
                                  struct stego_pool *pool, struct ds_error *err)
 {
     f->payload = DS_BYTES_INIT(PAYLOAD_MAX_BYTES);
-    enum ds_status s = dicom_dataset_read(&f->dataset, bytes, len, transfer_syntax, err);
-    if (s == DS_OK) {
-        s = read_pixels(f, err);
+    enum ds_status s = dicom_dataset_view(&f->dataset, bytes, len, transfer_syntax, err);
+    if (s != DS_OK) {
+        return s;
     }
-    if (s == DS_OK) {
-        s = read_sidecar(f, err);
-    }
+    s = carrier_sidecar_payload(f->dataset, &f->payload, err);
     if (s == DS_ENOTHING) {
-        s = read_hidden(f, pool, err);
+        return read_image(f, keyring, pool, err);
     }
-    if (s == DS_OK) {
-        s = stego_part_open(&f->part, f->payload.data, f->payload.len, keyring, err);
-    }
-    if (s == DS_OK && f->placement == CARRIER_IN_PIXELS) {
-        s = restore_cells(f, err);
-    }
-    return s == DS_OK ? prove_pixels(f, err) : s;
+    f->placement = CARRIER_SIDECAR;
+    return s == DS_OK ? stego_part_open(&f->part, f->payload.data, f->payload.len, keyring, err)
+                      : s;
 }
 
 enum ds_status carrier_found_read(struct carrier_found **out, const uint8_t *bytes, size_t len,
@@ -161,6 +156,8 @@ void carrier_found_free(struct carrier_found *f)
         return;
     }
     dicom_dataset_free(f->dataset);
+    dicom_dataset_free(f->beside);
+    ds_bytes_free(&f->beside_file);
     dicom_pixels_free(&f->pixels);
     stego_image_free(&f->image);
     stego_part_free(f->part);
@@ -198,6 +195,15 @@ size_t carrier_found_payload_bytes(const struct carrier_found *f)
     return f->payload.len;
 }
 
+bool carrier_has_sidecar(const struct dicom_dataset *d)
+{
+    const uint8_t *data = NULL;
+    size_t len = 0;
+    return dicom_dataset_private_bytes(d, CARRIER_SIDECAR_TAG, CARRIER_SIDECAR_CREATOR, &data, &len,
+                                       NULL) == DS_OK &&
+           data != NULL;
+}
+
 bool carrier_is_carrier(const uint8_t *file, size_t len)
 {
     DS_AUTO(carrier_found_auto) struct carrier_found *f = calloc(1, sizeof(*f));
@@ -205,11 +211,11 @@ bool carrier_is_carrier(const uint8_t *file, size_t len)
         return false;
     }
     f->payload = DS_BYTES_INIT(PAYLOAD_MAX_BYTES);
-    if (dicom_dataset_read(&f->dataset, file, len, NULL, NULL) != DS_OK) {
+    if (dicom_dataset_view(&f->dataset, file, len, NULL, NULL) != DS_OK) {
         return false;
     }
-    if (read_sidecar(f, NULL) == DS_OK) {
-        return true;
+    if (carrier_sidecar_payload(f->dataset, &f->payload, NULL) != DS_ENOTHING) {
+        return true; /* also one that was altered: it is judged when it is opened */
     }
     return read_pixels(f, NULL) == DS_OK && f->image.samples != NULL && stego_is_carrier(&f->image);
 }

@@ -31,8 +31,9 @@ static enum ds_status check_place(const struct stego_image *image, const struct 
                        r->x, r->y, r->width, r->height, image->columns, image->rows);
     }
     if (r->frame != CARRIER_EVERY_FRAME && r->frame >= image->frames) {
-        return ds_fail(err, DS_EINVAL, "frame %u is to be preserved, the image has %u",
-                       r->frame + 1, image->frames);
+        return ds_fail(err, DS_EINVAL,
+                       "frame %u is to be preserved, the image has %u that can carry", r->frame + 1,
+                       image->frames);
     }
     return DS_OK;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One carrier, and the proof that it gives the original back. */
 #include "carrier/carrier_private.h"
+#include "carrier/sidecar.h"
 
 #include "base/secret.h"
 
@@ -16,6 +17,9 @@ struct making {
     struct dicom_dataset *derived;
     struct dicom_pixels pixels; /* the carrier's */
     struct ds_bytes hidden;     /* the bytes that one instance carries */
+    struct dicom_dataset
+        *beside;                /* goes in the original's place beside a sidecar; NULL: it itself */
+    struct ds_bytes references; /* what beside's references were */
 };
 
 static void making_finish(struct making *m)
@@ -23,6 +27,14 @@ static void making_finish(struct making *m)
     dicom_dataset_free(m->derived);
     dicom_pixels_free(&m->pixels);
     ds_bytes_free(&m->hidden);
+    dicom_dataset_free(m->beside);
+    ds_bytes_free(&m->references);
+}
+
+/* What the receiver will have beside a sidecar. */
+static const struct dicom_dataset *beside_of(const struct making *m)
+{
+    return m->beside != NULL ? m->beside : m->o->dataset;
 }
 
 static const struct stego_rect *region_of(const struct making *m)
@@ -34,7 +46,10 @@ static const struct stego_rect *region_of(const struct making *m)
 static enum ds_status build_hidden(struct making *m, struct ds_error *err)
 {
     DS_AUTO(ds_bytes_free) struct ds_bytes record = DS_BYTES_INIT(STEGO_RECORD_MAX_BYTES);
-    const enum ds_status s = carrier_record_build(m->o, m->derived, region_of(m), &record, err);
+    /* An original that stays what it is beside a sidecar has a record without changes. */
+    const struct dicom_dataset *sent = m->derived != NULL ? m->derived : beside_of(m);
+    const enum ds_status s =
+        carrier_record_build(m->o, sent, region_of(m), &m->references, &record, err);
     if (s != DS_OK) {
         return s;
     }
@@ -92,7 +107,7 @@ static enum ds_status put_samples(struct making *m, const struct stego_image *im
         return ds_fail(err, DS_EFORMAT, "the image's geometry overflows");
     }
     m->pixels = m->o->pixels;
-    m->pixels.cells = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    m->pixels.cells = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES);
     enum ds_status s =
         ds_bytes_append(&m->pixels.cells, m->o->pixels.cells.data, m->o->pixels.cells.len, err);
     if (s == DS_OK) {
@@ -120,46 +135,24 @@ static enum ds_status make_in_pixels(struct making *m, struct carrier_made *made
         s = put_samples(m, &image, err);
     }
     if (s == DS_OK) {
-        s = dicom_pixels_hash(&m->pixels, made->hashes.pixel, err);
+        s = carrier_extremes_settle(m->o, &image, m->derived, err);
+    }
+    if (s == DS_OK) {
+        s = dicom_pixels_hash(m->derived, NULL, made->hashes.pixel, err);
     }
     made->hashes.has_pixels = true;
     stego_image_free(&image);
     return s;
 }
 
-static enum ds_status make_sidecar(struct making *m, struct carrier_made *made,
-                                   struct ds_error *err)
-{
-    memcpy(made->hashes.pixel, m->o->hashes.pixel, sizeof(made->hashes.pixel));
-    made->hashes.has_pixels = m->o->hashes.has_pixels;
-    made->hidden_bits = 8U * (uint64_t)m->hidden.len;
-    /* An OB value has an even length (PS3.5 6.2), so the true one stands before it. */
-    DS_AUTO(ds_bytes_free) struct ds_bytes value = DS_BYTES_INIT(STEGO_PAYLOAD_MAX_BYTES + 4U);
-    enum ds_status s = ds_bytes_put_be(&value, m->hidden.len, 4, err);
-    if (s == DS_OK) {
-        s = ds_bytes_append(&value, m->hidden.data, m->hidden.len, err);
-    }
-    return s == DS_OK ? dicom_dataset_set_bytes(m->derived, CARRIER_SIDECAR_TAG,
-                                                CARRIER_SIDECAR_CREATOR, value.data, value.len, err)
-                      : s;
-}
-
 /* ---- writing ---- */
-
-/* A sidecar leaves compressed pixels as they are; all else is written natively. */
-static const char *choose_syntax(const struct making *m)
-{
-    const char *now = dicom_dataset_transfer_syntax(m->derived);
-    if (m->slot->placement == CARRIER_SIDECAR && !dicom_transfer_syntax_is_native(now)) {
-        return now;
-    }
-    return m->options->transfer_syntax != NULL ? m->options->transfer_syntax : DICOM_EXPLICIT_LE;
-}
 
 static enum ds_status write_out(const struct making *m, struct carrier_made *made,
                                 struct ds_error *err)
 {
-    (void)snprintf(made->transfer_syntax, sizeof(made->transfer_syntax), "%s", choose_syntax(m));
+    (void)snprintf(made->transfer_syntax, sizeof(made->transfer_syntax), "%s",
+                   m->options->transfer_syntax != NULL ? m->options->transfer_syntax
+                                                       : DICOM_EXPLICIT_LE);
     enum ds_status s = dicom_dataset_hash(m->derived, made->hashes.dataset, err);
     if (s == DS_OK) {
         s = dicom_dataset_write(m->derived, made->transfer_syntax, &made->dataset, err);
@@ -176,6 +169,18 @@ static enum ds_status write_out(const struct making *m, struct carrier_made *mad
                               sizeof(made->sop_instance_uid), err);
     }
     return s;
+}
+
+static enum ds_status write_beside(const struct making *m, struct carrier_made *made,
+                                   struct ds_error *err)
+{
+    (void)snprintf(made->beside_syntax, sizeof(made->beside_syntax), "%s",
+                   m->options->beside_syntax != NULL ? m->options->beside_syntax
+                                                     : dicom_dataset_transfer_syntax(m->beside));
+    const enum ds_status s =
+        dicom_dataset_get(m->beside, DICOM_TAG_SOP_INSTANCE_UID, made->beside_sop_instance_uid,
+                          sizeof(made->beside_sop_instance_uid), err);
+    return s == DS_OK ? dicom_dataset_write(m->beside, made->beside_syntax, &made->beside, err) : s;
 }
 
 /* ---- proof ---- */
@@ -195,8 +200,36 @@ static enum ds_status prove_manifest(const struct making *m, const struct carrie
     return DS_OK;
 }
 
-static enum ds_status prove_restores(const struct making *m, const struct carrier_found *f,
-                                     struct ds_error *err)
+/* Joined as the receiver will do it; writing proves the data set's hash. */
+static enum ds_status prove_rewritten(const struct carrier_made *made, struct carrier_found *f,
+                                      const struct carrier_record *record, struct ds_error *err)
+{
+    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    DS_AUTO(ds_bytes_free) struct ds_bytes restored = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    enum ds_status s = carrier_made_beside_part10(made, &file, err);
+    if (s == DS_OK) {
+        s = carrier_found_join(f, &file, err);
+    }
+    return s == DS_OK ? carrier_beside_write(f, record, &restored, err) : s;
+}
+
+/* Where the original goes as it is, what is left to prove is that the record speaks of these bytes.
+ */
+static enum ds_status prove_beside(const struct making *m, const struct carrier_made *made,
+                                   struct carrier_found *f, const struct carrier_record *record,
+                                   struct ds_error *err)
+{
+    if (m->beside != NULL) {
+        return prove_rewritten(made, f, record, err);
+    }
+    return record->change_count == 0 &&
+                   ds_equal(record->file_hash, m->o->hashes.file, DS_SHA256_BYTES)
+               ? DS_OK
+               : ds_fail(err, DS_EAUTH, "the sidecar's record is not that of the original");
+}
+
+static enum ds_status prove_restores(const struct making *m, const struct carrier_made *made,
+                                     struct carrier_found *f, struct ds_error *err)
 {
     DS_AUTO(ds_bytes_free) struct ds_bytes bytes = DS_BYTES_INIT(STEGO_RECORD_MAX_BYTES);
     DS_AUTO(carrier_record_free) struct carrier_record record = {0};
@@ -205,6 +238,9 @@ static enum ds_status prove_restores(const struct making *m, const struct carrie
     enum ds_status s = stego_part_record_with_capsule(f->part, m->capsule, &bytes, err);
     if (s == DS_OK) {
         s = carrier_record_parse(&record, bytes.data, bytes.len, err);
+    }
+    if (s == DS_OK && m->slot->placement == CARRIER_SIDECAR) {
+        return prove_beside(m, made, f, &record, err);
     }
     if (s == DS_OK) {
         s = carrier_undo(f, &record, &restored, &pixels, err);
@@ -225,7 +261,7 @@ static enum ds_status prove(const struct making *m, const struct carrier_made *m
         s = prove_manifest(m, f, err);
     }
     if (s == DS_OK) {
-        s = prove_restores(m, f, err);
+        s = prove_restores(m, made, f, err);
     }
     if (s != DS_OK && s != DS_ENOMEM) {
         return ds_fail_context(err, DS_EAUTH, "proof before sending failed");
@@ -233,22 +269,41 @@ static enum ds_status prove(const struct making *m, const struct carrier_made *m
     return s;
 }
 
+static enum ds_status make_carrier(struct making *m, const struct carrier_derivation *how,
+                                   struct carrier_made *made, struct ds_error *err)
+{
+    enum ds_status s = carrier_derive(m->o, how, &m->derived, err);
+    if (s == DS_OK) {
+        s = build_hidden(m, err);
+    }
+    return s == DS_OK ? make_in_pixels(m, made, err) : s;
+}
+
+static enum ds_status make_sidecar(struct making *m, const struct carrier_derivation *how,
+                                   struct carrier_made *made, struct ds_error *err)
+{
+    enum ds_status s = carrier_derive_referring(m->o, how, &m->beside, &m->references, err);
+    if (s == DS_OK) {
+        s = build_hidden(m, err);
+    }
+    if (s == DS_OK && m->beside != NULL) {
+        s = write_beside(m, made, err);
+    }
+    made->hidden_bits = 8U * (uint64_t)m->hidden.len;
+    return s == DS_OK ? carrier_sidecar_build(m->o, beside_of(m), how, &m->hidden, &m->derived, err)
+                      : s;
+}
+
 static enum ds_status make(struct making *m, struct carrier_made *made, struct ds_error *err)
 {
     const struct carrier_derivation how = {
         .capsule_id = stego_capsule_id(m->capsule),
+        .site = m->options->site != NULL ? m->options->site : stego_capsule_origin(m->capsule),
         .created_utc_us = stego_capsule_created_utc_us(m->capsule),
         .options = m->options,
-        .placement = m->slot->placement,
     };
-    enum ds_status s = carrier_derive(m->o, &how, &m->derived, err);
-    if (s == DS_OK) {
-        s = build_hidden(m, err);
-    }
-    if (s == DS_OK) {
-        s = m->slot->placement == CARRIER_SIDECAR ? make_sidecar(m, made, err)
-                                                  : make_in_pixels(m, made, err);
-    }
+    enum ds_status s = m->slot->placement == CARRIER_SIDECAR ? make_sidecar(m, &how, made, err)
+                                                             : make_carrier(m, &how, made, err);
     if (s == DS_OK) {
         s = write_out(m, made, err);
     }
@@ -261,9 +316,15 @@ enum ds_status carrier_make(const struct stego_capsule *capsule, const struct ca
                             struct ds_error *err)
 {
     memset(made, 0, sizeof(*made));
-    made->dataset = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    made->dataset = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES);
+    made->beside = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
     if (slot->placement != CARRIER_IN_PIXELS && slot->placement != CARRIER_SIDECAR) {
         return ds_fail(err, DS_EINVAL, "this instance was planned to pass or be held");
+    }
+    if (options->transfer_syntax != NULL &&
+        dicom_transfer_syntax_may_lose(options->transfer_syntax)) {
+        return ds_fail(err, DS_EINVAL,
+                       "a carrier is never sent in a transfer syntax that may lose");
     }
     DS_AUTO(making_finish)
     struct making m = {
@@ -272,6 +333,7 @@ enum ds_status carrier_make(const struct stego_capsule *capsule, const struct ca
         .slot = slot,
         .options = options,
         .hidden = DS_BYTES_INIT(STEGO_PAYLOAD_MAX_BYTES),
+        .references = DS_BYTES_INIT(STEGO_RECORD_MAX_BYTES),
     };
     const enum ds_status s = make(&m, made, err);
     if (s != DS_OK) {
@@ -280,43 +342,54 @@ enum ds_status carrier_make(const struct stego_capsule *capsule, const struct ca
     return s;
 }
 
-/* A data set that a header can be written for: just what goes into it, or, as nobody may claim
- * compressed pixels without having them, the carrier itself. */
-static enum ds_status header_dataset(const struct carrier_made *m, struct dicom_dataset **out,
-                                     struct ds_error *err)
+/* A data set in its encoding, and what its header says of it. */
+struct encoded {
+    const struct ds_bytes *dataset;
+    const char *transfer_syntax, *sop_class_uid, *sop_instance_uid;
+};
+
+static enum ds_status append_part10(const struct encoded *encoded, struct ds_bytes *out,
+                                    struct ds_error *err)
 {
-    if (!dicom_transfer_syntax_is_native(m->transfer_syntax)) {
-        return dicom_dataset_read(out, m->dataset.data, m->dataset.len, m->transfer_syntax, err);
-    }
-    enum ds_status s = dicom_dataset_new(out, err);
+    DS_AUTO(dicom_dataset_auto) struct dicom_dataset *d = NULL; /* what goes into the header */
+    enum ds_status s = dicom_dataset_new(&d, err);
     if (s == DS_OK) {
-        s = dicom_dataset_set(*out, DICOM_TAG_SOP_CLASS_UID, m->sop_class_uid, err);
+        s = dicom_dataset_set(d, DICOM_TAG_SOP_CLASS_UID, encoded->sop_class_uid, err);
     }
-    return s == DS_OK
-               ? dicom_dataset_set(*out, DICOM_TAG_SOP_INSTANCE_UID, m->sop_instance_uid, err)
-               : s;
+    if (s == DS_OK) {
+        s = dicom_dataset_set(d, DICOM_TAG_SOP_INSTANCE_UID, encoded->sop_instance_uid, err);
+    }
+    if (s == DS_OK) {
+        s = dicom_dataset_header(d, encoded->transfer_syntax, out, err);
+    }
+    return s == DS_OK ? ds_bytes_append(out, encoded->dataset->data, encoded->dataset->len, err)
+                      : s;
 }
 
 enum ds_status carrier_made_part10(const struct carrier_made *m, struct ds_bytes *out,
                                    struct ds_error *err)
 {
+    const struct encoded e = {&m->dataset, m->transfer_syntax, m->sop_class_uid,
+                              m->sop_instance_uid};
+    return append_part10(&e, out, err);
+}
+
+/* The class of the original is not made's: that is the sidecar's. */
+enum ds_status carrier_made_beside_part10(const struct carrier_made *m, struct ds_bytes *out,
+                                          struct ds_error *err)
+{
     DS_AUTO(dicom_dataset_auto) struct dicom_dataset *d = NULL;
-    struct dicom_envelope e = {0};
-    const size_t start = out->len;
-    enum ds_status s = header_dataset(m, &d, err);
+    char sop_class[DICOM_UID_BYTES] = "";
+    enum ds_status s = dicom_dataset_read(&d, m->beside.data, m->beside.len, m->beside_syntax, err);
     if (s == DS_OK) {
-        s = dicom_dataset_write_part10(d, m->transfer_syntax, out, err);
+        s = dicom_dataset_get(d, DICOM_TAG_SOP_CLASS_UID, sop_class, sizeof(sop_class), err);
     }
-    if (s == DS_OK) {
-        s = dicom_envelope_scan(out->data + start, out->len - start, &e, err);
-    }
-    if (s == DS_OK) {
-        s = ds_bytes_resize(out, start + e.dataset_offset, err);
-    }
-    return s == DS_OK ? ds_bytes_append(out, m->dataset.data, m->dataset.len, err) : s;
+    const struct encoded e = {&m->beside, m->beside_syntax, sop_class, m->beside_sop_instance_uid};
+    return s == DS_OK ? append_part10(&e, out, err) : s;
 }
 
 void carrier_made_free(struct carrier_made *m)
 {
     ds_bytes_free(&m->dataset);
+    ds_bytes_free(&m->beside);
 }

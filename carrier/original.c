@@ -44,19 +44,17 @@ enum ds_status carrier_image_of(const struct dicom_pixels *pixels, struct stego_
     return DS_OK;
 }
 
-enum ds_status carrier_hashes_of(const struct dicom_dataset *d, const struct dicom_pixels *pixels,
-                                 const uint8_t *file, size_t len, struct carrier_hashes *out,
-                                 struct ds_error *err)
+enum ds_status carrier_hashes_of(const struct dicom_dataset *d, const uint8_t *file, size_t len,
+                                 struct carrier_hashes *out, struct ds_error *err)
 {
     memset(out, 0, sizeof(*out));
-    enum ds_status s = DS_OK;
-    if (pixels != NULL) {
-        out->has_pixels = true;
-        s = dicom_pixels_hash(pixels, out->pixel, err);
+    struct ds_error why = {0};
+    enum ds_status s = dicom_pixels_hash(d, NULL, out->pixel, &why);
+    out->has_pixels = s == DS_OK;
+    if (s == DS_ENOMEM || s == DS_EIO) {
+        return ds_fail(err, s, "%s", why.text);
     }
-    if (s == DS_OK) {
-        s = dicom_dataset_hash(d, out->dataset, err);
-    }
+    s = dicom_dataset_hash(d, out->dataset, err);
     return s == DS_OK ? dicom_file_hash(file, len, out->file, err) : s;
 }
 
@@ -65,13 +63,12 @@ enum ds_status carrier_hashes_of(const struct dicom_dataset *d, const struct dic
 static enum ds_status read_pixels(struct carrier_original *o, struct ds_error *err)
 {
     struct ds_error why = {0};
-    o->suitable = dicom_pixels_read(&o->pixels, o->dataset, &why);
+    o->suitable = dicom_pixels_read_front(&o->pixels, o->dataset, CARRIER_WINDOW_SAMPLES, &why);
     if (o->suitable == DS_OK) {
-        o->hashes.has_pixels = true;
         o->suitable = carrier_image_of(&o->pixels, &o->image, &why);
     }
-    if (o->suitable == DS_ENOMEM) {
-        return ds_fail(err, DS_ENOMEM, "%s", why.text);
+    if (o->suitable == DS_ENOMEM || o->suitable == DS_EIO) {
+        return ds_fail(err, o->suitable, "%s", why.text);
     }
     (void)snprintf(o->reason, sizeof(o->reason), "%.*s", (int)sizeof(o->reason) - 1, why.text);
     return DS_OK;
@@ -80,11 +77,9 @@ static enum ds_status read_pixels(struct carrier_original *o, struct ds_error *e
 static enum ds_status load(struct carrier_original *o, const uint8_t *file, size_t len,
                            struct ds_error *err)
 {
-    o->file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
-    enum ds_status s = ds_bytes_append(&o->file, file, len, err);
-    if (s == DS_OK) {
-        s = dicom_dataset_read(&o->dataset, file, len, NULL, err);
-    }
+    o->file = file;
+    o->len = len;
+    enum ds_status s = dicom_dataset_view(&o->dataset, file, len, NULL, err);
     if (s == DS_OK) {
         s = dicom_envelope_scan(file, len, &o->envelope, err);
     }
@@ -92,8 +87,7 @@ static enum ds_status load(struct carrier_original *o, const uint8_t *file, size
         s = read_pixels(o, err);
     }
     if (s == DS_OK) {
-        s = carrier_hashes_of(o->dataset, o->hashes.has_pixels ? &o->pixels : NULL, file, len,
-                              &o->hashes, err);
+        s = carrier_hashes_of(o->dataset, file, len, &o->hashes, err);
     }
     return s;
 }
@@ -114,15 +108,37 @@ enum ds_status carrier_original_load(struct carrier_original **out, const uint8_
     return s;
 }
 
+enum ds_status carrier_original_open(struct carrier_original **out, const char *path,
+                                     struct ds_error *err)
+{
+    *out = NULL;
+    DS_AUTO(ds_map_close) struct ds_map map = {0};
+    enum ds_status s = ds_map_open(&map, path, DICOM_FILE_MAX_BYTES, err);
+    if (s == DS_OK) {
+        s = carrier_original_load(out, map.data, map.len, err);
+    }
+    if (s == DS_OK) {
+        (*out)->map = map;
+        map = (struct ds_map){0};
+    }
+    return s;
+}
+
+bool carrier_original_is_carrier(const struct carrier_original *o)
+{
+    return carrier_has_sidecar(o->dataset) ||
+           (o->image.samples != NULL && stego_is_carrier(&o->image));
+}
+
 void carrier_original_free(struct carrier_original *o)
 {
     if (o == NULL) {
         return;
     }
-    ds_bytes_free(&o->file);
     dicom_dataset_free(o->dataset);
     dicom_pixels_free(&o->pixels);
     stego_image_free(&o->image);
+    ds_map_close(&o->map);
     free(o);
 }
 

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The restore record. docs/restore-record.md is its format. */
 #include "carrier/carrier_private.h"
+#include "carrier/element.h"
+#include "carrier/references.h"
 
 #include <string.h>
 
 #define RECORD_VERSION 1U
 
-#define FLAG_REGION 1U
-#define FLAG_PACKED 2U /* the body is compressed, its length stands before it */
+#define FLAG_REGION     1U
+#define FLAG_PACKED     2U /* the body is compressed, its length stands before it */
+#define FLAG_REFERENCES 4U
 
 #define BODY_MAX_BYTES STEGO_RECORD_MAX_BYTES
 
@@ -61,7 +64,10 @@ static enum ds_status put_change(const struct carrier_original *o,
     const dicom_tag tag = carrier_derived_tags[code];
     *changed = false;
     enum ds_status s = dicom_dataset_export(o->dataset, tag, &was, err);
-    if (s == DS_OK) {
+    /* What the carrier's extremes are is known only when the record is hidden: always as it was. An
+     * original beside a sidecar keeps its own. */
+    const bool unknown_yet = derived != o->dataset && carrier_extreme_was_right(o, tag);
+    if (s == DS_OK && !unknown_yet) {
         s = dicom_dataset_export(derived, tag, &is, err);
     }
     if (s != DS_OK ||
@@ -91,26 +97,71 @@ static enum ds_status put_changes(const struct carrier_original *o,
     return s == DS_OK && changes.len > 0 ? ds_bytes_append(out, changes.data, changes.len, err) : s;
 }
 
+/* What comes back has the VR that dicom_pixels_write gives, whatever the file's was. */
+static void settle_pixel_vr(const struct carrier_original *o, struct carrier_canonical *canonical,
+                            bool *were_bytes)
+{
+    struct ds_cursor c = ds_cursor_over(canonical->bytes.data, canonical->bytes.len);
+    struct carrier_element e = {0};
+    while (carrier_element_read(&c, &e)) {
+        if (e.group == 0x7fe0 && e.number == 0x0010 && o->hashes.has_pixels) {
+            /* VR, two reserved bytes and the length stand before the value. */
+            uint8_t *vr = canonical->bytes.data + (e.value - canonical->bytes.data) - 8;
+            *were_bytes = memcmp(vr, "OB", 2) == 0;
+            const bool words = o->pixels.bits_allocated > 8 || memcmp(vr, "OW", 2) == 0;
+            memcpy(vr, words ? "OW" : "OB", 2);
+        }
+    }
+}
+
 /* The way in which this file is written, if it is one that restyle.c knows. */
-static enum ds_status find_style(const struct carrier_original *o, uint8_t *out,
+static enum ds_status find_style(const struct carrier_original *o, struct carrier_style *out,
                                  struct ds_error *err)
 {
-    *out = CARRIER_STYLE_NONE;
+    *out = (struct carrier_style){.style = CARRIER_STYLE_NONE};
     const char *syntax = dicom_dataset_transfer_syntax(o->dataset);
     const bool implicit = strcmp(syntax, syntaxes[1]) == 0;
     const bool big_endian = strcmp(syntax, syntaxes[3]) == 0;
     if (!implicit && !big_endian && strcmp(syntax, syntaxes[2]) != 0) {
         return DS_OK; /* compressed: its bytes are an encoder's secret */
     }
-    DS_AUTO(ds_bytes_free) struct ds_bytes canonical = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
-    enum ds_status s = dicom_dataset_write(o->dataset, syntaxes[2], &canonical, err);
-    unsigned style = CARRIER_STYLE_NONE;
-    if (s == DS_OK) {
-        s = carrier_style_of(
-            canonical.data, canonical.len, o->file.data + o->envelope.dataset_offset,
-            o->file.len - o->envelope.dataset_offset, implicit, big_endian, &style, err);
+    bool byte_pixels = false;
+    DS_AUTO(carrier_canonical_free) struct carrier_canonical canonical = {0};
+    const enum ds_status s = carrier_canonical_of(o->dataset, &canonical, err);
+    if (s != DS_OK) {
+        return s;
     }
-    *out = (uint8_t)style;
+    settle_pixel_vr(o, &canonical, &byte_pixels);
+    const unsigned known = implicit ? CARRIER_STYLE_IMPLICIT
+                                    : (big_endian ? CARRIER_STYLE_BIG_ENDIAN : 0U) |
+                                          (byte_pixels ? CARRIER_STYLE_BYTE_PIXELS : 0U);
+    const size_t at = o->envelope.dataset_offset;
+    const bool apart = canonical.pixel_bytes > 0 && o->envelope.has_native_pixels;
+    const size_t pixel_at = apart ? o->envelope.pixel_offset - at : o->len - at;
+    const size_t left = o->len - at - pixel_at;
+    const size_t pixel_bytes = o->envelope.pixel_len < left ? o->envelope.pixel_len : left;
+    return carrier_style_of(&canonical, o->file + at, o->len - at, pixel_at, pixel_bytes, known,
+                            out, err);
+}
+
+static enum ds_status put_style(const struct carrier_original *o, struct ds_bytes *out,
+                                struct ds_error *err)
+{
+    struct carrier_style style = {0};
+    enum ds_status s = find_style(o, &style, err);
+    if (s == DS_OK) {
+        s = ds_bytes_put_u8(out, (uint8_t)style.style, err);
+    }
+    if (s == DS_OK && style.style != CARRIER_STYLE_NONE) {
+        s = carrier_put_number(out, (uint32_t)style.patch.len, err);
+    }
+    if (s == DS_OK && style.patch.len > 0) {
+        s = ds_bytes_append(out, style.patch.data, style.patch.len, err);
+    }
+    if (s == DS_OK && style.patch.len > 0) {
+        s = carrier_put_number(out, (uint32_t)style.pixel_at, err);
+    }
+    ds_bytes_free(&style.patch);
     return s;
 }
 
@@ -148,29 +199,39 @@ static enum ds_status put_body(const struct ds_bytes *body, uint8_t flags, struc
     return s == DS_OK ? ds_bytes_append(out, chosen->data, chosen->len, err) : s;
 }
 
+static enum ds_status put_references(const struct ds_bytes *references, struct ds_bytes *out,
+                                     struct ds_error *err)
+{
+    const enum ds_status s = carrier_put_number(out, (uint32_t)references->len, err);
+    return s == DS_OK ? ds_bytes_append(out, references->data, references->len, err) : s;
+}
+
 enum ds_status carrier_record_build(const struct carrier_original *o,
                                     const struct dicom_dataset *derived,
-                                    const struct stego_rect *region, struct ds_bytes *out,
+                                    const struct stego_rect *region,
+                                    const struct ds_bytes *references, struct ds_bytes *out,
                                     struct ds_error *err)
 {
     DS_AUTO(ds_bytes_free) struct ds_bytes body = DS_BYTES_INIT(BODY_MAX_BYTES);
     const bool has_region = region != NULL && !carrier_region_is_empty(region);
-    uint8_t style = CARRIER_STYLE_NONE;
+    const bool has_references = references != NULL && references->len > 0;
     enum ds_status s = put_syntax(dicom_dataset_transfer_syntax(o->dataset), &body, err);
     if (s == DS_OK) {
-        s = find_style(o, &style, err);
-    }
-    if (s == DS_OK) {
-        s = ds_bytes_put_u8(&body, style, err);
+        s = put_style(o, &body, err);
     }
     if (s == DS_OK) {
         s = ds_bytes_append(&body, o->hashes.file, sizeof(o->hashes.file), err);
+    }
+    if (s == DS_OK && has_references) {
+        s = put_references(references, &body, err);
     }
     if (s == DS_OK) {
         s = put_changes(o, derived, &body, err);
     }
     if (s == DS_OK) {
-        s = put_body(&body, has_region ? FLAG_REGION : 0, out, err);
+        s = put_body(&body,
+                     (has_region ? FLAG_REGION : 0U) | (has_references ? FLAG_REFERENCES : 0U), out,
+                     err);
     }
     return s == DS_OK && has_region ? put_region(o, region, out, err) : s;
 }
@@ -198,18 +259,24 @@ static enum ds_status get_body(struct carrier_record *out, struct ds_cursor *c, 
     return carrier_unpack(body, len, unpacked_len, &out->unpacked, err);
 }
 
-static enum ds_status parse_body(struct carrier_record *out, struct ds_error *err)
+static enum ds_status parse_body(struct carrier_record *out, bool has_references,
+                                 struct ds_error *err)
 {
     struct ds_cursor c = ds_cursor_over(out->unpacked.data, out->unpacked.len);
     if (!get_syntax(&c, out->transfer_syntax)) {
         return damaged(err);
     }
     out->style = (unsigned)ds_cursor_be(&c, 1);
+    out->patch_len = out->style == CARRIER_STYLE_NONE ? 0 : carrier_get_number(&c);
+    out->patch = ds_cursor_bytes(&c, out->patch_len);
+    out->pixel_at = out->patch_len > 0 ? carrier_get_number(&c) : 0;
     const uint8_t *hash = ds_cursor_bytes(&c, sizeof(out->file_hash));
-    if (hash == NULL || (out->style >= CARRIER_STYLE_COUNT && out->style != CARRIER_STYLE_NONE)) {
+    if (hash == NULL) {
         return damaged(err);
     }
     memcpy(out->file_hash, hash, sizeof(out->file_hash));
+    out->references_len = has_references ? carrier_get_number(&c) : 0;
+    out->references = ds_cursor_bytes(&c, out->references_len);
     out->change_count = (uint32_t)ds_cursor_be(&c, 1);
     out->changes = c;
     return c.failed ? damaged(err) : DS_OK;
@@ -235,12 +302,12 @@ enum ds_status carrier_record_parse(struct carrier_record *out, const uint8_t *b
     struct ds_cursor c = ds_cursor_over(bytes, len);
     const uint8_t flags = (uint8_t)ds_cursor_be(&c, 1);
     if (c.failed || flags >> 4 != RECORD_VERSION ||
-        (flags & 0x0fU & ~(FLAG_REGION | FLAG_PACKED)) != 0) {
+        (flags & 0x0fU & ~(FLAG_REGION | FLAG_PACKED | FLAG_REFERENCES)) != 0) {
         return damaged(err);
     }
     enum ds_status s = get_body(out, &c, flags, err);
     if (s == DS_OK) {
-        s = parse_body(out, err);
+        s = parse_body(out, (flags & FLAG_REFERENCES) != 0, err);
     }
     if (s == DS_OK && (flags & FLAG_REGION) != 0) {
         s = parse_region(out, &c, err);
@@ -289,5 +356,10 @@ enum ds_status carrier_record_undo(const struct carrier_record *r, struct dicom_
             return s;
         }
     }
-    return ds_cursor_left(&changes) == 0 ? DS_OK : damaged(err);
+    if (changes.failed || ds_cursor_left(&changes) != 0) {
+        return damaged(err);
+    }
+    return r->references_len == 0
+               ? DS_OK
+               : carrier_references_undo(d, r->references, r->references_len, err);
 }

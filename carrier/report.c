@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reports as DICOM objects: Encapsulated PDF (PS3.3 A.45.1) and Basic Text SR (PS3.3 A.35.1). */
-#include "carrier/carrier.h"
+#include "carrier/carrier_private.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -138,9 +138,8 @@ static enum ds_status set_content_time(struct dicom_dataset *d, struct ds_error 
     return s == DS_OK ? set_all(d, values, DS_ARRAY_SIZE(values), err) : s;
 }
 
-/* An empty sequence, for type 2. */
-static enum ds_status set_empty_sequence(struct dicom_dataset *d, dicom_tag tag,
-                                         struct ds_error *err)
+enum ds_status carrier_set_empty_sequence(struct dicom_dataset *d, dicom_tag tag,
+                                          struct ds_error *err)
 {
     const uint8_t element[12] = {
         (uint8_t)(tag >> 16), (uint8_t)(tag >> 24), (uint8_t)tag, (uint8_t)(tag >> 8), 'S', 'Q'};
@@ -271,10 +270,12 @@ static enum ds_status fill_text(struct dicom_dataset *d, const struct stego_open
         s = set_content_time(d, err);
     }
     if (s == DS_OK) {
-        s = set_empty_sequence(d, DICOM_TAG(0x0008, 0x1111), err); /* performed procedure step */
+        s = carrier_set_empty_sequence(d, DICOM_TAG(0x0008, 0x1111),
+                                       err); /* performed procedure step */
     }
     if (s == DS_OK) {
-        s = set_empty_sequence(d, DICOM_TAG(0x0040, 0xa372), err); /* performed procedure code */
+        s = carrier_set_empty_sequence(d, DICOM_TAG(0x0040, 0xa372),
+                                       err); /* performed procedure code */
     }
     if (s == DS_OK) {
         s = set_concept(d, err);

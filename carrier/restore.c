@@ -13,45 +13,11 @@
 
 /* ---- the first way: undo ---- */
 
-/* (0099,00xx) with our creator, and the element of its block (PS3.5 7.8.1). */
-struct sidecar_search {
-    const struct dicom_dataset *dataset;
-    dicom_tag creator;
-};
-
-static bool find_creator(dicom_tag tag, void *context)
-{
-    struct sidecar_search *search = context;
-    const unsigned group = tag >> 16;
-    const unsigned number = tag & 0xffffU;
-    if (group != CARRIER_SIDECAR_GROUP || number < 0x10 || number > 0xff) {
-        return group <= CARRIER_SIDECAR_GROUP;
-    }
-    char value[65] = "";
-    if (dicom_dataset_get(search->dataset, tag, value, sizeof(value), NULL) == DS_OK &&
-        strcmp(value, CARRIER_SIDECAR_CREATOR) == 0) {
-        search->creator = tag;
-        return false;
-    }
-    return true;
-}
-
-static void remove_sidecar(struct dicom_dataset *d)
-{
-    struct sidecar_search search = {d, 0};
-    dicom_dataset_each(d, find_creator, &search);
-    if (search.creator != 0) {
-        const unsigned block = search.creator & 0xffU;
-        dicom_dataset_remove(d, search.creator);
-        dicom_dataset_remove(d, DICOM_TAG(CARRIER_SIDECAR_GROUP, block << 8 | 0x01U));
-    }
-}
-
 static enum ds_status copy_pixels(const struct dicom_pixels *from, struct dicom_pixels *out,
                                   struct ds_error *err)
 {
     *out = *from;
-    out->cells = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    out->cells = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES);
     return from->cells.len == 0
                ? DS_OK
                : ds_bytes_append(&out->cells, from->cells.data, from->cells.len, err);
@@ -83,10 +49,10 @@ static enum ds_status check_pixels(const struct carrier_found *f, const struct d
                                    struct ds_error *err)
 {
     if (f->placement != CARRIER_IN_PIXELS) {
-        return DS_OK; /* nothing was done to them; what can be read was proven when found */
+        return DS_OK; /* nothing was done to them; what can be read was proven when joined */
     }
     uint8_t hash[DS_SHA256_BYTES];
-    const enum ds_status s = dicom_pixels_hash(pixels, hash, err);
+    const enum ds_status s = dicom_pixels_hash(carrier_found_pixels_of(f), pixels, hash, err);
     if (s == DS_OK && !ds_equal(hash, stego_part_manifest(f->part)->pixel_hash, sizeof(hash))) {
         return ds_fail(err, DS_EAUTH, "the restored pixels are not those of the original");
     }
@@ -113,9 +79,7 @@ static enum ds_status undo_attributes(const struct carrier_found *f,
                                       struct ds_error *err)
 {
     enum ds_status s = carrier_record_undo(record, d, err);
-    if (s == DS_OK && f->placement == CARRIER_SIDECAR) {
-        remove_sidecar(d);
-    } else if (s == DS_OK) {
+    if (s == DS_OK) {
         s = dicom_pixels_write(d, pixels, err);
     }
     uint8_t hash[DS_SHA256_BYTES];
@@ -151,39 +115,65 @@ enum ds_status carrier_undo(const struct carrier_found *f, const struct carrier_
 
 /* ---- bytes from the undone data set ---- */
 
-/* Part 10: our preamble and group 0002, then the data set as the original's file had it. */
-static enum ds_status write_styled(const struct dicom_dataset *d,
-                                   const struct carrier_record *record, struct ds_bytes *out,
+/* The styled bytes, patched, with the value of Pixel Data in its place. */
+static enum ds_status write_around(const struct dicom_dataset *d,
+                                   const struct carrier_record *record,
+                                   const struct carrier_styled *styled, struct ds_bytes *out,
                                    struct ds_error *err)
 {
-    DS_AUTO(ds_bytes_free) struct ds_bytes canonical = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
-    struct dicom_envelope e = {0};
-    enum ds_status s = dicom_dataset_write_part10(d, record->transfer_syntax, out, err);
-    if (s == DS_OK) {
-        s = dicom_envelope_scan(out->data, out->len, &e, err);
+    DS_AUTO(ds_bytes_free) struct ds_bytes patched = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    const bool is_patched = record->patch_len > 0;
+    const struct ds_bytes *around = is_patched ? &patched : &styled->bytes;
+    const size_t pixel_at = is_patched ? record->pixel_at : styled->pixel_at;
+    /* Bytes are not swapped, and no style says OB where there is no VR. */
+    const bool swapped = (record->style & CARRIER_STYLE_BIG_ENDIAN) != 0 &&
+                         (record->style & CARRIER_STYLE_BYTE_PIXELS) == 0;
+    enum ds_status s = DS_OK;
+    if (is_patched) {
+        s = carrier_patch_apply(record->patch, record->patch_len, &styled->bytes, &patched, err);
     }
-    if (s == DS_OK) {
-        s = dicom_dataset_write(d, DICOM_EXPLICIT_LE, &canonical, err);
+    if (s == DS_OK && pixel_at > around->len) {
+        s = ds_fail(err, DS_EFORMAT, "the restore record's patch is damaged");
     }
-    if (s == DS_OK) {
-        s = ds_bytes_resize(out, e.dataset_offset, err);
+    if (s == DS_OK && pixel_at > 0) {
+        s = ds_bytes_append(out, around->data, pixel_at, err);
     }
-    return s == DS_OK ? carrier_restyle(canonical.data, canonical.len, record->style, out, err) : s;
+    if (s == DS_OK && styled->pixel_bytes > 0) {
+        s = dicom_pixels_value(d, styled->pixel_bytes, swapped, out, err);
+    }
+    return s == DS_OK && pixel_at < around->len
+               ? ds_bytes_append(out, around->data + pixel_at, around->len - pixel_at, err)
+               : s;
 }
 
-/* The restored file by the undone data set: the original's bytes where its style is known. A
- * compressed original comes back native; a sidecar's stays as it was encoded. */
-static enum ds_status write_undone(const struct carrier_found *f, const struct dicom_dataset *d,
+enum ds_status carrier_write_styled(const struct dicom_dataset *d,
+                                    const struct carrier_record *record, struct ds_bytes *out,
+                                    struct ds_error *err)
+{
+    DS_AUTO(carrier_canonical_free) struct carrier_canonical canonical = {0};
+    DS_AUTO(carrier_styled_free) struct carrier_styled styled = {0};
+    enum ds_status s = dicom_dataset_header(d, record->transfer_syntax, out, err);
+    if (s == DS_OK) {
+        s = carrier_canonical_of(d, &canonical, err);
+    }
+    if (s == DS_OK) {
+        s = carrier_restyle(&canonical, record->style, &styled, err);
+    }
+    return s == DS_OK ? write_around(d, record, &styled, out, err) : s;
+}
+
+/* The restored file by the undone data set: the original's bytes where its style is known, else its
+ * transfer syntax. Compressed pixels are encoded again, without loss; where there is no encoder for
+ * them (lossy JPEG), or the image does not fit its syntax, they come back native. */
+static enum ds_status write_undone(const struct dicom_dataset *d,
                                    const struct carrier_record *record, struct ds_bytes *out,
                                    struct ds_error *err)
 {
     if (record->style != CARRIER_STYLE_NONE) {
-        return write_styled(d, record, out, err);
+        return carrier_write_styled(d, record, out, err);
     }
-    const char *own = record->transfer_syntax;
-    const char *now = dicom_dataset_transfer_syntax(d);
-    const bool still_compressed = f->placement == CARRIER_SIDECAR && strcmp(own, now) == 0;
-    return dicom_dataset_write_part10(d, still_compressed ? own : DICOM_EXPLICIT_LE, out, err);
+    const enum ds_status s = dicom_dataset_write_part10(d, record->transfer_syntax, out, err);
+    return s == DS_EUNSUPPORTED ? dicom_dataset_write_part10(d, DICOM_EXPLICIT_LE, out, err) : s;
 }
 
 /* ---- proof of a finished file ---- */
@@ -208,16 +198,10 @@ static enum ds_status prove(const struct carrier_found *f, const struct carrier_
 {
     const struct stego_manifest *m = stego_part_manifest(f->part);
     DS_AUTO(dicom_dataset_auto) struct dicom_dataset *d = NULL;
-    struct dicom_pixels pixels = {0};
-    struct ds_error why = {0};
-    enum ds_status s = dicom_dataset_read(&d, out->file.data, out->file.len, NULL, err);
-    if (s != DS_OK) {
-        return s;
+    enum ds_status s = dicom_dataset_view(&d, out->file.data, out->file.len, NULL, err);
+    if (s == DS_OK) {
+        s = carrier_hashes_of(d, out->file.data, out->file.len, &out->hashes, err);
     }
-    const bool has_pixels = dicom_pixels_read(&pixels, d, &why) == DS_OK;
-    s = carrier_hashes_of(d, has_pixels ? &pixels : NULL, out->file.data, out->file.len,
-                          &out->hashes, err);
-    dicom_pixels_free(&pixels);
     if (s != DS_OK) {
         return s;
     }
@@ -258,7 +242,7 @@ static enum ds_status fill_envelope(const struct carrier_found *f,
             return s;
         }
         out->file.len = 0;
-        s = carrier_envelope_fill(&e, &pixels->cells, &out->file, err);
+        s = carrier_envelope_fill(&e, carrier_found_pixels_of(f), pixels, &out->file, err);
         if (s == DS_OK) {
             s = prove(f, record, out, err);
         }
@@ -293,17 +277,27 @@ static enum ds_status restore_by_envelope(const struct carrier_found *f,
 
 /* ---- both together ---- */
 
-static enum ds_status restore_by_record(const struct carrier_found *f,
-                                        const struct carrier_record *record,
-                                        struct carrier_restored *out, struct ds_error *err)
+static enum ds_status undo_and_write(const struct carrier_found *f,
+                                     const struct carrier_record *record, struct ds_bytes *out,
+                                     struct ds_error *err)
 {
     DS_AUTO(dicom_dataset_auto) struct dicom_dataset *d = NULL;
     struct dicom_pixels pixels = {0};
     enum ds_status s = carrier_undo(f, record, &d, &pixels, err);
     if (s == DS_OK) {
-        s = write_undone(f, d, record, &out->file, err);
+        s = write_undone(d, record, out, err);
     }
     dicom_pixels_free(&pixels);
+    return s;
+}
+
+static enum ds_status restore_by_record(const struct carrier_found *f,
+                                        const struct carrier_record *record,
+                                        struct carrier_restored *out, struct ds_error *err)
+{
+    const enum ds_status s = f->placement == CARRIER_SIDECAR
+                                 ? carrier_beside_write(f, record, &out->file, err)
+                                 : undo_and_write(f, record, &out->file, err);
     return s == DS_OK ? prove(f, record, out, err) : s;
 }
 
@@ -380,7 +374,7 @@ static enum ds_status restore_with(const struct carrier_found *f,
     if (!wants_envelope(f, collector, by_record, out)) {
         return by_record == DS_OK ? DS_OK : altered(f, collector, &first, err);
     }
-    struct carrier_restored second = {.file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES)};
+    struct carrier_restored second = {.file = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES)};
     const enum ds_status s = restore_by_envelope(f, record, collector, keyring, &second, err);
     if (s == DS_OK && (by_record != DS_OK || second.file_proven)) {
         ds_bytes_free(&out->file);
@@ -400,9 +394,12 @@ enum ds_status carrier_restore(const struct carrier_found *f, struct stego_colle
                                struct ds_error *err)
 {
     memset(out, 0, sizeof(*out));
-    out->file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    out->file = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES);
     DS_AUTO(ds_bytes_free) struct ds_bytes bytes = DS_BYTES_INIT(STEGO_RECORD_MAX_BYTES);
     DS_AUTO(carrier_record_free) struct carrier_record record = {0};
+    if (f->placement == CARRIER_SIDECAR && f->beside == NULL) {
+        return ds_fail(err, DS_EINVAL, "a sidecar alone restores nothing");
+    }
     enum ds_status s = stego_part_record(f->part, collector, keyring, &bytes, err);
     if (s == DS_OK) {
         s = carrier_record_parse(&record, bytes.data, bytes.len, err);
@@ -416,27 +413,36 @@ enum ds_status carrier_restore(const struct carrier_found *f, struct stego_colle
     return s;
 }
 
+/* The original's pixels in the attributes of what carried them, or stands beside the sidecar. */
+static enum ds_status write_pixels(const struct carrier_found *f, struct dicom_dataset **d,
+                                   struct ds_bytes *out, struct ds_error *err)
+{
+    if (f->placement == CARRIER_SIDECAR) {
+        const enum ds_status s = dicom_dataset_copy(d, f->beside, err);
+        return s == DS_OK ? ds_bytes_append(out, f->beside_file.data, f->beside_file.len, err) : s;
+    }
+    enum ds_status s = dicom_dataset_copy(d, f->dataset, err);
+    if (s == DS_OK) {
+        s = dicom_pixels_write(*d, &f->pixels, err);
+    }
+    return s == DS_OK ? dicom_dataset_write_part10(*d, DICOM_EXPLICIT_LE, out, err) : s;
+}
+
 enum ds_status carrier_restore_pixels(const struct carrier_found *f, struct carrier_restored *out,
                                       struct ds_error *err)
 {
     memset(out, 0, sizeof(*out));
-    out->file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    out->file = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES);
     if (!carrier_region_is_empty(&f->region)) {
         return ds_fail(err, DS_ENOKEY, "the key region's pixels need a key");
     }
+    if (f->placement == CARRIER_SIDECAR && f->beside == NULL) {
+        return ds_fail(err, DS_EINVAL, "a sidecar alone restores nothing");
+    }
     DS_AUTO(dicom_dataset_auto) struct dicom_dataset *d = NULL;
-    enum ds_status s = dicom_dataset_copy(&d, f->dataset, err);
-    if (s == DS_OK && f->placement == CARRIER_IN_PIXELS) {
-        s = dicom_pixels_write(d, &f->pixels, err);
-    }
+    enum ds_status s = write_pixels(f, &d, &out->file, err);
     if (s == DS_OK) {
-        const char *now = dicom_dataset_transfer_syntax(d);
-        s = dicom_dataset_write_part10(d, f->placement == CARRIER_SIDECAR ? now : DICOM_EXPLICIT_LE,
-                                       &out->file, err);
-    }
-    if (s == DS_OK) {
-        s = carrier_hashes_of(d, f->pixels.cells.len > 0 ? &f->pixels : NULL, out->file.data,
-                              out->file.len, &out->hashes, err);
+        s = carrier_hashes_of(d, out->file.data, out->file.len, &out->hashes, err);
     }
     if (s == DS_OK) {
         s = take_facts(out, d, err);

@@ -15,6 +15,8 @@ struct restyler {
     unsigned style;
     struct ds_bytes *out;
     struct ds_error *err;
+    struct carrier_styled *styled; /* where the value that is left out belongs */
+    size_t left_out;               /* its even length; 0: none */
 };
 
 static enum ds_status put(struct restyler *r, uint64_t v, unsigned width)
@@ -88,9 +90,12 @@ static enum ds_status put_value(struct restyler *r, const struct carrier_element
     return s;
 }
 
-/* Writes the 32-bit length at `at`, now that it is known. */
-static void patch_length(struct restyler *r, size_t at, uint32_t len)
+/* Writes the 32-bit length at `at` of all that stands behind it, now that it is known. */
+static void patch_length(struct restyler *r, size_t at)
 {
+    const struct carrier_styled *s = r->styled;
+    const uint32_t apart = s->pixel_at > at ? (uint32_t)s->pixel_bytes : 0;
+    const uint32_t len = (uint32_t)(r->out->len - at - 4) + apart;
     uint8_t bytes[4] = {(uint8_t)len, (uint8_t)(len >> 8), (uint8_t)(len >> 16),
                         (uint8_t)(len >> 24)};
     if ((r->style & CARRIER_STYLE_BIG_ENDIAN) != 0) {
@@ -121,7 +126,7 @@ static enum ds_status put_item(struct restyler *r, const struct carrier_element 
     if (open) {
         return put_tag(r, 0xfffe, 0xe00d, 0);
     }
-    patch_length(r, start - 4, (uint32_t)(r->out->len - start));
+    patch_length(r, start - 4);
     return DS_OK;
 }
 
@@ -149,7 +154,7 @@ static enum ds_status put_sequence(struct restyler *r, const struct carrier_elem
     if (open) {
         return put_tag(r, 0xfffe, 0xe0dd, 0);
     }
-    patch_length(r, start - 4, (uint32_t)(r->out->len - start));
+    patch_length(r, start - 4);
     return DS_OK;
 }
 
@@ -162,11 +167,23 @@ static enum ds_status put_group_length(struct restyler *r, uint16_t group, size_
     return s == DS_OK ? put(r, 0, 4) : s;
 }
 
-/* PS3.5 7.1.1 asks for an even length, but some writers forget it for an odd number of pixels. */
-static bool lacks_padding(unsigned style, const struct carrier_element *e)
+/* The header of native Pixel Data, and the place of its value. PS3.5 7.1.1 asks for an even length,
+ * but some writers forget it for an odd number of pixels. */
+static enum ds_status put_pixels(struct restyler *r, struct carrier_element *e)
 {
-    return (style & CARRIER_STYLE_ODD_PIXELS) != 0 && e->group == 0x7fe0 && e->number == 0x0010 &&
-           e->len > 0;
+    const bool odd = (r->style & CARRIER_STYLE_ODD_PIXELS) != 0 && r->left_out > 0;
+    r->styled->pixel_bytes = r->left_out - (odd ? 1 : 0);
+    if ((r->style & CARRIER_STYLE_BYTE_PIXELS) != 0) {
+        memcpy(e->vr, "OB", 2);
+    }
+    const enum ds_status s = put_header(r, e, (uint32_t)r->styled->pixel_bytes);
+    r->styled->pixel_at = r->out->len;
+    return s;
+}
+
+static bool is_pixels(const struct carrier_element *e, unsigned depth)
+{
+    return depth == 0 && e->group == 0x7fe0 && e->number == 0x0010 && e->len == 0;
 }
 
 static enum ds_status put_elements(struct restyler *r, struct ds_cursor c, unsigned depth)
@@ -184,15 +201,14 @@ static enum ds_status put_elements(struct restyler *r, struct ds_cursor c, unsig
         }
         if (lengths && e.group != group) {
             if (value_at != 0) {
-                patch_length(r, value_at, (uint32_t)(r->out->len - value_at - 4));
+                patch_length(r, value_at);
             }
             s = put_group_length(r, e.group, &value_at);
             group = e.group;
         }
-        if (depth == 0 && lacks_padding(r->style, &e)) {
-            e.len--;
-        }
-        if (s == DS_OK && carrier_element_is_vr(&e, "SQ")) {
+        if (s == DS_OK && is_pixels(&e, depth)) {
+            s = put_pixels(r, &e);
+        } else if (s == DS_OK && carrier_element_is_vr(&e, "SQ")) {
             s = put_sequence(r, &e, depth);
         } else if (s == DS_OK) {
             s = put_header(r, &e, e.len);
@@ -200,46 +216,103 @@ static enum ds_status put_elements(struct restyler *r, struct ds_cursor c, unsig
         }
     }
     if (s == DS_OK && value_at != 0) {
-        patch_length(r, value_at, (uint32_t)(r->out->len - value_at - 4));
+        patch_length(r, value_at);
     }
     return s;
 }
 
-enum ds_status carrier_restyle(const uint8_t *canonical, size_t len, unsigned style,
-                               struct ds_bytes *out, struct ds_error *err)
+enum ds_status carrier_canonical_of(const struct dicom_dataset *d, struct carrier_canonical *out,
+                                    struct ds_error *err)
 {
-    struct restyler r = {style, out, err};
-    return put_elements(&r, ds_cursor_over(canonical, len), 0);
+    *out = (struct carrier_canonical){.bytes = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES)};
+    return dicom_dataset_write_hollow(d, &out->bytes, &out->pixel_bytes, err);
 }
 
-static bool is_candidate(unsigned style, bool implicit, bool big_endian, bool odd)
+void carrier_canonical_free(struct carrier_canonical *c)
 {
-    return ((style & CARRIER_STYLE_IMPLICIT) != 0) == implicit &&
-           ((style & CARRIER_STYLE_BIG_ENDIAN) != 0) == big_endian &&
-           ((style & CARRIER_STYLE_ODD_PIXELS) != 0) == odd;
+    ds_bytes_free(&c->bytes);
 }
 
-/* Tries the 16 ways that fit the transfer syntax and the length. The plain one comes first; a wrong
- * one mostly differs in length, so a comparison costs little beside the writing. */
-enum ds_status carrier_style_of(const uint8_t *canonical, size_t len, const uint8_t *dataset,
-                                size_t dataset_len, bool implicit, bool big_endian, unsigned *style,
-                                struct ds_error *err)
+enum ds_status carrier_restyle(const struct carrier_canonical *canonical, unsigned style,
+                               struct carrier_styled *out, struct ds_error *err)
 {
-    *style = CARRIER_STYLE_NONE;
-    DS_AUTO(ds_bytes_free) struct ds_bytes tried = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
-    for (unsigned i = 0; i < CARRIER_STYLE_COUNT; i++) {
-        if (!is_candidate(i, implicit, big_endian, dataset_len % 2 != 0)) {
+    *out = (struct carrier_styled){.bytes = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES)};
+    struct restyler r = {style, &out->bytes, err, out, canonical->pixel_bytes};
+    const enum ds_status s =
+        put_elements(&r, ds_cursor_over(canonical->bytes.data, canonical->bytes.len), 0);
+    if (out->pixel_at == 0) {
+        out->pixel_at = out->bytes.len;
+    }
+    return s;
+}
+
+void carrier_styled_free(struct carrier_styled *s)
+{
+    ds_bytes_free(&s->bytes);
+}
+
+static bool is_candidate(unsigned style, unsigned known, bool odd)
+{
+    const unsigned told =
+        CARRIER_STYLE_IMPLICIT | CARRIER_STYLE_BIG_ENDIAN | CARRIER_STYLE_BYTE_PIXELS;
+    return (style & told) == known && ((style & CARRIER_STYLE_ODD_PIXELS) == 0 || odd);
+}
+
+/* Takes the style, if it is the best so far. */
+static enum ds_status consider(unsigned style, const struct ds_bytes *tried,
+                               const struct ds_bytes *around, struct carrier_style *best,
+                               struct ds_error *err)
+{
+    DS_AUTO(ds_bytes_free) struct ds_bytes patch = DS_BYTES_INIT(2 * CARRIER_PATCH_MAX_BYTES);
+    const enum ds_status s = carrier_patch_describe(tried, around->data, around->len, &patch, err);
+    if (s != DS_OK) {
+        return s == DS_ENOTFOUND ? DS_OK : s;
+    }
+    if (best->style == CARRIER_STYLE_NONE || patch.len < best->patch.len) {
+        best->style = style;
+        ds_bytes_free(&best->patch);
+        best->patch = ds_bytes_take(&patch);
+    }
+    return DS_OK;
+}
+
+/* Tries the ways that fit the transfer syntax. The plain one comes first, and one that needs no
+ * patch ends the search; a wrong one is mostly found out in the first elements, so that a
+ * comparison costs little beside the writing. */
+static enum ds_status find_best(const struct carrier_canonical *canonical,
+                                const struct ds_bytes *around, size_t pixel_bytes, unsigned known,
+                                struct carrier_style *out, struct ds_error *err)
+{
+    bool exact = false;
+    for (unsigned i = 0; i < CARRIER_STYLE_COUNT && !exact; i++) {
+        if (!is_candidate(i, known, (around->len + pixel_bytes) % 2 != 0)) {
             continue;
         }
-        tried.len = 0;
-        const enum ds_status s = carrier_restyle(canonical, len, i, &tried, err);
+        DS_AUTO(carrier_styled_free) struct carrier_styled tried = {0};
+        enum ds_status s = carrier_restyle(canonical, i, &tried, err);
+        if (s == DS_OK && tried.pixel_bytes == pixel_bytes) {
+            s = consider(i, &tried.bytes, around, out, err);
+        }
         if (s != DS_OK) {
             return s == DS_EFORMAT ? DS_OK : s; /* then no way is known, and that is an answer */
         }
-        if (tried.len == dataset_len && memcmp(tried.data, dataset, dataset_len) == 0) {
-            *style = i;
-            return DS_OK;
-        }
+        exact = out->style == i && out->patch.len == 0;
     }
     return DS_OK;
+}
+
+enum ds_status carrier_style_of(const struct carrier_canonical *canonical, const uint8_t *dataset,
+                                size_t dataset_len, size_t pixel_at, size_t pixel_bytes,
+                                unsigned known, struct carrier_style *out, struct ds_error *err)
+{
+    *out = (struct carrier_style){.style = CARRIER_STYLE_NONE,
+                                  .patch = DS_BYTES_INIT(2 * CARRIER_PATCH_MAX_BYTES),
+                                  .pixel_at = pixel_at};
+    DS_AUTO(ds_bytes_free) struct ds_bytes around = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    const size_t behind_at = pixel_at + pixel_bytes;
+    enum ds_status s = ds_bytes_append(&around, dataset, pixel_at, err);
+    if (s == DS_OK && behind_at < dataset_len) {
+        s = ds_bytes_append(&around, dataset + behind_at, dataset_len - behind_at, err);
+    }
+    return s == DS_OK ? find_best(canonical, &around, pixel_bytes, known, out, err) : s;
 }

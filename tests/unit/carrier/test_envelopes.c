@@ -39,19 +39,37 @@ static void an_envelope_is_found_by_its_key_and_filled_with_cells(void **state)
 {
     (void)state;
     struct ds_bytes document = document_of_three();
-    struct ds_bytes cells = DS_BYTES_INIT(16);
+    static const struct {
+        dicom_tag tag;
+        const char *value;
+    } geometry[] = {{DICOM_TAG(0x0028, 0x0010), "2"},
+                    {DICOM_TAG(0x0028, 0x0011), "2"},
+                    {DICOM_TAG(0x0028, 0x0100), "8"},
+                    {DICOM_TAG(0x0028, 0x0101), "8"}};
     struct ds_bytes file = DS_BYTES_INIT(64);
+    struct dicom_dataset *d = NULL;
+    struct dicom_pixels pixels = {0};
+    assert_int_equal(dicom_init(NULL), DS_OK);
+    assert_int_equal(dicom_dataset_new(&d, NULL), DS_OK);
+    for (size_t i = 0; i < DS_ARRAY_SIZE(geometry); i++) {
+        assert_int_equal(dicom_dataset_set(d, geometry[i].tag, geometry[i].value, NULL), DS_OK);
+    }
+    assert_int_equal(
+        dicom_dataset_set_bytes(d, DICOM_TAG_PIXEL_DATA, NULL, (const uint8_t *)"xxxx", 4, NULL),
+        DS_OK);
+    assert_int_equal(dicom_pixels_read(&pixels, d, NULL), DS_OK);
+    memcpy(pixels.cells.data, "1234", 4);
     struct carrier_envelope_view e = {0};
     size_t at = 0;
-    assert_int_equal(ds_bytes_append(&cells, "1234", 4, NULL), DS_OK);
     assert_int_equal(
         carrier_envelopes_find(document.data, document.len, (const uint8_t *)"bbbb", &at, &e, NULL),
         DS_OK);
-    assert_int_equal(carrier_envelope_fill(&e, &cells, &file, NULL), DS_OK);
+    assert_int_equal(carrier_envelope_fill(&e, d, &pixels, &file, NULL), DS_OK);
     assert_int_equal(file.len, 12);
     assert_memory_equal(file.data, "second 2143!", 12);
     ds_bytes_free(&document);
-    ds_bytes_free(&cells);
+    dicom_pixels_free(&pixels);
+    dicom_dataset_free(d);
     ds_bytes_free(&file);
 }
 
