@@ -30,6 +30,7 @@ static void rule_free(struct config_rule *r)
     config_list_free(&r->modality);
     config_list_free(&r->study_description);
     config_list_free(&r->protect.recipients);
+    config_list_free(&r->protect.carrier_syntax);
     config_list_free(&r->send_to);
 }
 
@@ -57,6 +58,7 @@ void config_free(struct config *c)
     free(c->rules);
     free(c->path);
     free(c->ae_title);
+    free(c->site);
     free(c->address);
     config_list_free(&c->transfer_syntaxes);
     free(c->web_address);

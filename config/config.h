@@ -43,6 +43,7 @@ struct config_peer {
     char *certificate;     /* PEM path: recipient of capsules, trusted signer, TLS peer; or NULL */
     unsigned may;          /* default: echo, store */
     unsigned associations; /* default 2 */
+    bool retain_uids;      /* carriers for it keep the originals' UIDs; default false */
 };
 
 enum config_payload { CONFIG_PAYLOAD_REPORT, CONFIG_PAYLOAD_INTEGRITY };
@@ -54,18 +55,29 @@ enum config_unsuitable {
 enum config_attributes { CONFIG_ATTRIBUTES_AUTO, CONFIG_ATTRIBUTES_ALL, CONFIG_ATTRIBUTES_CHANGED };
 enum config_effort { CONFIG_EFFORT_FAST, CONFIG_EFFORT_BALANCED, CONFIG_EFFORT_BEST };
 
+enum config_measurement { /* bits of config_protect.measurement */
+                          CONFIG_MEASURES_RT_DOSE = 1,
+                          CONFIG_MEASURES_SEGMENTATION = 2,
+                          CONFIG_MEASURES_PARAMETRIC_MAP = 4,
+                          CONFIG_MEASURES_PET = 8,
+};
+
 struct config_protect {
     enum config_payload payload;
     struct config_list recipients;     /* peer names, each with a certificate */
     unsigned redundancy_percent;       /* default 25 */
     enum config_unsuitable unsuitable; /* default pass */
+    unsigned measurement;              /* what software computes with and is changed all the same */
     enum config_attributes
         attributes;            /* whether the whole header travels in the capsule; default auto */
-    bool retain_uids;          /* default false */
+    bool keep_bitstream;       /* of compressed originals, where it fits; default false */
     enum config_effort effort; /* default fast */
     unsigned max_difference;   /* of any pixel; 0 (left out): no limit */
     unsigned min_psnr_db;      /* of each image, peak 2^BitsStored - 1; 0 (left out): no limit */
     bool use_padding;          /* declared padding may be changed; default false */
+    /* "smallest" or "same" alone, or UIDs of lossless transfer syntaxes in order of preference;
+     * empty: Explicit, then Implicit VR Little Endian. */
+    struct config_list carrier_syntax;
 };
 
 enum config_report_as {
@@ -74,6 +86,25 @@ enum config_report_as {
 }; /* encapsulated_pdf|sr by type */
 struct config_recover {
     enum config_report_as report_as;
+};
+
+/* Instances without pixels that are no reports. */
+enum config_objects { CONFIG_OBJECTS_SEND, CONFIG_OBJECTS_HOLD, CONFIG_OBJECTS_DROP };
+/* Reports that come as DICOM objects. Left out: seal where the payload is a report, hold where it
+ * is integrity, else send. */
+enum config_reports {
+    CONFIG_REPORTS_LEFT_OUT, /* only while loading */
+    CONFIG_REPORTS_SEAL,
+    CONFIG_REPORTS_SEND,
+    CONFIG_REPORTS_HOLD,
+    CONFIG_REPORTS_DROP
+};
+/* Which of several instances with one SOP Instance UID and different contents is sent. */
+enum config_collision {
+    CONFIG_COLLISION_NEWEST,
+    CONFIG_COLLISION_FIRST,
+    CONFIG_COLLISION_BOTH,
+    CONFIG_COLLISION_HOLD
 };
 
 struct config_rule {
@@ -89,7 +120,10 @@ struct config_rule {
     int64_t complete_after_ms;            /* study_complete_after; default 60 s */
     bool waits_for_report;                /* report: {wait: ...} given */
     int64_t report_wait_ms;
-    bool report_send_without; /* otherwise: send_without (true) or hold (false) */
+    bool report_send_without;    /* otherwise: send_without (true) or hold (false) */
+    enum config_objects objects; /* default send */
+    enum config_reports reports;
+    enum config_collision collision; /* default newest */
     bool has_protect;
     struct config_protect protect;
     bool has_recover;
@@ -101,11 +135,13 @@ struct config {
     char *path;
     /* node */
     char *ae_title;
+    char *site;          /* whose UIDs carriers get; default: ae_title */
     char *address;       /* NULL: all */
     uint16_t dicom_port; /* 0: no plain listener */
     uint16_t tls_port;   /* 0: no TLS listener */
     unsigned max_associations;
     struct config_list transfer_syntaxes; /* UIDs; empty: all */
+    bool only_known_sop_classes;          /* default false: private and future ones too */
     char *web_address;
     uint16_t web_port; /* read and checked; served by a later version */
     char *state_dir;
@@ -126,6 +162,12 @@ DS_CHECKED enum ds_status config_load_text(struct config **out, const char *path
                                            const uint8_t *text, size_t len, struct ds_error *err);
 void config_free(struct config *c);
 void config_auto(struct config **c);
+
+/* The lossless transfer syntaxes that carrier_syntax may name: keyword and UID. */
+struct config_syntax {
+    const char *keyword, *uid;
+};
+const struct config_syntax *config_carrier_syntaxes(size_t *count);
 
 const struct config_peer *config_peer_named(const struct config *c, const char *name);
 /* The first peer with this AE title whose hosts hold the address; NULL: unknown caller. */

@@ -26,9 +26,26 @@ static const struct config_choice report_as_choices[] = {
     {"encapsulated_pdf", CONFIG_REPORT_AS_DICOM},
     {"none", CONFIG_REPORT_NONE},
     {0}};
+static const struct config_choice objects_choices[] = {{"send", CONFIG_OBJECTS_SEND},
+                                                       {"hold", CONFIG_OBJECTS_HOLD},
+                                                       {"drop", CONFIG_OBJECTS_DROP},
+                                                       {0}};
+static const struct config_choice reports_choices[] = {{"seal", CONFIG_REPORTS_SEAL},
+                                                       {"send", CONFIG_REPORTS_SEND},
+                                                       {"hold", CONFIG_REPORTS_HOLD},
+                                                       {"drop", CONFIG_REPORTS_DROP},
+                                                       {0}};
+static const struct config_choice collision_choices[] = {{"newest", CONFIG_COLLISION_NEWEST},
+                                                         {"first", CONFIG_COLLISION_FIRST},
+                                                         {"both", CONFIG_COLLISION_BOTH},
+                                                         {"hold", CONFIG_COLLISION_HOLD},
+                                                         {0}};
 /* The keys below with one or two words go to a bool: send_without is true, hold is false. */
 static const struct config_choice otherwise_choices[] = {{"send_without", 1}, {"hold", 0}, {0}};
 static const struct config_choice unrecoverable_choices[] = {{"quarantine", 0}, {0}};
+static const struct config_choice bool_choices[] = {{"false", 0}, {"true", 1}, {0}};
+
+static const struct config_choice sop_classes_choices[] = {{"any", 0}, {"known", 1}, {0}};
 
 static const struct config_key dicom_keys[] = {
     {"address", config_read_host, IN(config, address)},
@@ -37,6 +54,8 @@ static const struct config_key dicom_keys[] = {
     {"max_associations", config_read_count, IN(config, max_associations), .fallback = "64",
      .low = 1, .high = 1024},
     {"transfer_syntaxes", config_read_uids, IN(config, transfer_syntaxes)},
+    {"sop_classes", config_read_bool, IN(config, only_known_sop_classes), .fallback = "any",
+     .choices = sop_classes_choices},
     {0}};
 
 static const struct config_key web_keys[] = {
@@ -48,6 +67,7 @@ static const struct config_key node_keys[] = {
     {"ae_title", config_read_ae, IN(config, ae_title), .required = true},
     {"dicom", config_read_map, .keys = dicom_keys},
     {"web", config_read_map, .keys = web_keys},
+    {"site", config_read_text, IN(config, site), .high = 64},
     {"state_dir", config_read_path, IN(config, state_dir), .fallback = "/var/lib/dicomstego"},
     {"key", config_read_path, IN(config, key)},
     {"certificate", config_read_path, IN(config, certificate)},
@@ -77,16 +97,16 @@ const struct config_key config_peer_keys[] = {
     {"may", config_read_rights, IN(config_peer, may), .fallback = "echo, store"},
     {"associations", config_read_count, IN(config_peer, associations), .fallback = "2", .low = 1,
      .high = 64},
+    {"retain_uids", config_read_bool, IN(config_peer, retain_uids), .fallback = "false",
+     .choices = bool_choices},
     {0}};
-
-static const struct config_choice carrier_choices[] = {{"false", 0}, {"true", 1}, {0}};
 
 static const struct config_key when_keys[] = {
     {"calling_ae", config_read_callers, IN(config_rule, calling_ae)},
     {"called_ae", config_read_aes, IN(config_rule, called_ae)},
     {"modality", config_read_modalities, IN(config_rule, modality)},
     {"study_description", config_read_patterns, IN(config_rule, study_description)},
-    {"carrier", config_read_word, IN(config_rule, carrier), .choices = carrier_choices},
+    {"carrier", config_read_word, IN(config_rule, carrier), .choices = bool_choices},
     {0}};
 
 static const struct config_key report_keys[] = {
@@ -104,17 +124,19 @@ static const struct config_key protect_keys[] = {
      .fallback = "25 %", .high = 100},
     {"unsuitable", config_read_word, IN(config_rule, protect.unsuitable), .fallback = "pass",
      .choices = unsuitable_choices},
+    {"measurement", config_read_measurement, IN(config_rule, protect.measurement)},
     {"attributes", config_read_word, IN(config_rule, protect.attributes), .fallback = "auto",
      .choices = attributes_choices},
-    {"retain_uids", config_read_bool, IN(config_rule, protect.retain_uids), .fallback = "false",
-     .choices = carrier_choices},
+    {"keep_bitstream", config_read_bool, IN(config_rule, protect.keep_bitstream),
+     .fallback = "false", .choices = bool_choices},
     {"effort", config_read_word, IN(config_rule, protect.effort), .fallback = "fast",
      .choices = effort_choices},
     {"max_difference", config_read_count, IN(config_rule, protect.max_difference), .low = 1,
      .high = 65535},
     {"min_psnr", config_read_decibel, IN(config_rule, protect.min_psnr_db), .low = 1, .high = 200},
+    {"carrier_syntax", config_read_carrier_syntax, IN(config_rule, protect.carrier_syntax)},
     {"use_padding", config_read_bool, IN(config_rule, protect.use_padding), .fallback = "false",
-     .choices = carrier_choices},
+     .choices = bool_choices},
     {0}};
 
 static const struct config_key recover_keys[] = {
@@ -131,6 +153,11 @@ const struct config_key config_rule_keys[] = {
      .fallback = "60 s", .low = 1, .high = 30 * MS_A_DAY},
     {"report", config_read_map, .keys = report_keys,
      .given_offset = offsetof(struct config_rule, waits_for_report)},
+    {"objects", config_read_word, IN(config_rule, objects), .fallback = "send",
+     .choices = objects_choices},
+    {"reports", config_read_word, IN(config_rule, reports), .choices = reports_choices},
+    {"collision", config_read_word, IN(config_rule, collision), .fallback = "newest",
+     .choices = collision_choices},
     {"protect", config_read_map, .keys = protect_keys,
      .given_offset = offsetof(struct config_rule, has_protect)},
     {"recover", config_read_map, .keys = recover_keys,

@@ -2,12 +2,8 @@
 /* Readers of lists. A single value may stand where a list is expected; no item may stand twice. */
 #include "config/read.h"
 
-/* Refuses an item (its text in v) or passes it. */
-typedef enum ds_status check_fn(struct config_reader *r, const struct config_value *v,
-                                const char *text);
-
 static enum ds_status add_item(struct config_reader *r, const struct config_value *v,
-                               struct config_list *list, check_fn *check)
+                               struct config_list *list, config_check_fn *check)
 {
     const char *text;
     enum ds_status s = config_scalar(r, v, &text);
@@ -31,8 +27,8 @@ static enum ds_status add_item(struct config_reader *r, const struct config_valu
     return DS_OK;
 }
 
-static enum ds_status read_list(struct config_reader *r, const struct config_value *v,
-                                struct config_list *list, check_fn *check)
+enum ds_status config_read_list(struct config_reader *r, const struct config_value *v,
+                                struct config_list *list, config_check_fn *check)
 {
     const bool many = v->node->type == YAML_SEQUENCE_NODE;
     const yaml_node_item_t *items = many ? v->node->data.sequence.items.start : NULL;
@@ -58,7 +54,7 @@ enum ds_status config_read_patterns(struct config_reader *r, const struct config
                                     const struct config_value *v, void *target)
 {
     (void)key;
-    return read_list(r, v, target, NULL);
+    return config_read_list(r, v, target, NULL);
 }
 
 /* A caller that is no peer is turned away before any rule is asked. */
@@ -80,7 +76,7 @@ enum ds_status config_read_callers(struct config_reader *r, const struct config_
                                    const struct config_value *v, void *target)
 {
     (void)key;
-    return read_list(r, v, target, check_caller);
+    return config_read_list(r, v, target, check_caller);
 }
 
 static enum ds_status check_ae(struct config_reader *r, const struct config_value *v,
@@ -97,7 +93,7 @@ enum ds_status config_read_aes(struct config_reader *r, const struct config_key 
                                const struct config_value *v, void *target)
 {
     (void)key;
-    return read_list(r, v, target, check_ae);
+    return config_read_list(r, v, target, check_ae);
 }
 
 /* PS3.5 6.2, CS: at most 16 capital letters, digits, spaces and underscores. */
@@ -118,7 +114,7 @@ enum ds_status config_read_modalities(struct config_reader *r, const struct conf
                                       const struct config_value *v, void *target)
 {
     (void)key;
-    return read_list(r, v, target, check_modality);
+    return config_read_list(r, v, target, check_modality);
 }
 
 /* PS3.5 9.1: at most 64 digits and dots, no empty component. */
@@ -140,7 +136,7 @@ enum ds_status config_read_uids(struct config_reader *r, const struct config_key
                                 const struct config_value *v, void *target)
 {
     (void)key;
-    return read_list(r, v, target, check_uid);
+    return config_read_list(r, v, target, check_uid);
 }
 
 static enum ds_status check_network(struct config_reader *r, const struct config_value *v,
@@ -159,34 +155,42 @@ enum ds_status config_read_hosts(struct config_reader *r, const struct config_ke
                                  const struct config_value *v, void *target)
 {
     (void)key;
-    return read_list(r, v, target, check_network);
+    return config_read_list(r, v, target, check_network);
 }
 
-struct right {
-    const char *name;
+/* A word that stands for a bit of a set. */
+struct flag {
+    const char *name; /* NULL: the end */
     unsigned bit;
 };
 
-static const struct right rights[] = {{"echo", CONFIG_MAY_ECHO},
-                                      {"store", CONFIG_MAY_STORE},
-                                      {"find", CONFIG_MAY_FIND},
-                                      {"move", CONFIG_MAY_MOVE},
-                                      {"get", CONFIG_MAY_GET}};
-
-static unsigned right_bit(const char *name)
+static unsigned flag_bit(const struct flag *flags, const char *name)
 {
-    for (size_t i = 0; i < DS_ARRAY_SIZE(rights); i++) {
-        if (strcmp(rights[i].name, name) == 0) {
-            return rights[i].bit;
+    for (; flags->name != NULL; flags++) {
+        if (strcmp(flags->name, name) == 0) {
+            return flags->bit;
         }
     }
     return 0;
 }
 
+static unsigned bits_of(const struct flag *flags, const struct config_list *list)
+{
+    unsigned bits = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        bits |= flag_bit(flags, list->items[i]);
+    }
+    return bits;
+}
+
+static const struct flag rights[] = {{"echo", CONFIG_MAY_ECHO}, {"store", CONFIG_MAY_STORE},
+                                     {"find", CONFIG_MAY_FIND}, {"move", CONFIG_MAY_MOVE},
+                                     {"get", CONFIG_MAY_GET},   {0}};
+
 static enum ds_status check_right(struct config_reader *r, const struct config_value *v,
                                   const char *text)
 {
-    if (right_bit(text) != 0) {
+    if (flag_bit(rights, text) != 0) {
         return DS_OK;
     }
     return config_fail_at(r, v->node,
@@ -205,11 +209,36 @@ enum ds_status config_read_rights(struct config_reader *r, const struct config_k
         return DS_OK;
     }
     DS_AUTO(config_list_free) struct config_list list = {0};
-    const enum ds_status s = read_list(r, v, &list, check_right);
-    *may = 0;
-    for (size_t i = 0; i < list.count; i++) {
-        *may |= right_bit(list.items[i]);
+    const enum ds_status s = config_read_list(r, v, &list, check_right);
+    *may = bits_of(rights, &list);
+    return s;
+}
+
+static const struct flag measurements[] = {{"rt_dose", CONFIG_MEASURES_RT_DOSE},
+                                           {"segmentation", CONFIG_MEASURES_SEGMENTATION},
+                                           {"parametric_map", CONFIG_MEASURES_PARAMETRIC_MAP},
+                                           {"pet", CONFIG_MEASURES_PET},
+                                           {0}};
+
+static enum ds_status check_measurement(struct config_reader *r, const struct config_value *v,
+                                        const char *text)
+{
+    if (flag_bit(measurements, text) != 0) {
+        return DS_OK;
     }
+    return config_fail_at(r, v->node,
+                          "%s: '%.40s' is nothing that feeds measurement; expected one of: "
+                          "rt_dose, segmentation, parametric_map, pet",
+                          v->where, text);
+}
+
+enum ds_status config_read_measurement(struct config_reader *r, const struct config_key *key,
+                                       const struct config_value *v, void *target)
+{
+    (void)key;
+    DS_AUTO(config_list_free) struct config_list list = {0};
+    const enum ds_status s = config_read_list(r, v, &list, check_measurement);
+    *(unsigned *)target = bits_of(measurements, &list);
     return s;
 }
 
@@ -244,7 +273,7 @@ enum ds_status config_read_recipients(struct config_reader *r, const struct conf
                                       const struct config_value *v, void *target)
 {
     (void)key;
-    return read_list(r, v, target, check_recipient);
+    return config_read_list(r, v, target, check_recipient);
 }
 
 static enum ds_status check_destination(struct config_reader *r, const struct config_value *v,
@@ -265,5 +294,5 @@ enum ds_status config_read_destinations(struct config_reader *r, const struct co
                                         const struct config_value *v, void *target)
 {
     (void)key;
-    return read_list(r, v, target, check_destination);
+    return config_read_list(r, v, target, check_destination);
 }

@@ -213,6 +213,15 @@ static enum ds_status refuse_aliases(struct config_reader *r, unsigned char *see
     return s;
 }
 
+static enum ds_status default_site(struct config_reader *r)
+{
+    if (r->config->site == NULL) {
+        r->config->site = strdup(r->config->ae_title);
+    }
+    return r->config->site != NULL ? DS_OK
+                                   : ds_fail(r->err, DS_ENOMEM, "no memory for the configuration");
+}
+
 static enum ds_status read_document(struct config_reader *r)
 {
     yaml_node_t *top = yaml_document_get_root_node(r->document);
@@ -227,6 +236,9 @@ static enum ds_status read_document(struct config_reader *r)
     enum ds_status s = refuse_aliases(r, (unsigned char *)seen);
     if (s == DS_OK) {
         s = config_read_keys(r, top, config_top_keys, "", r->config);
+    }
+    if (s == DS_OK) {
+        s = default_site(r);
     }
     return s == DS_OK ? config_check_node(r, top) : s;
 }

@@ -106,6 +106,43 @@ static enum ds_status check_protect(struct config_reader *r, yaml_node_t *node, 
     return DS_OK;
 }
 
+/* What is sealed needs a payload that seals, and what a carrier brought is `recover`'s to say. */
+static enum ds_status check_reports(struct config_reader *r, yaml_node_t *node, const char *where,
+                                    const struct config_rule *rule)
+{
+    yaml_node_t *reports = config_child(r, node, "reports");
+    const bool seals = rule->has_protect && rule->protect.payload == CONFIG_PAYLOAD_REPORT;
+    if (rule->has_recover && rule->reports != CONFIG_REPORTS_LEFT_OUT) {
+        return config_fail_at(
+            r, reports, "%s has both 'reports' and 'recover'; expected 'report_as' in recover",
+            where);
+    }
+    if (rule->reports == CONFIG_REPORTS_SEAL && !seals) {
+        return config_fail_at(r, reports,
+                              "%s.reports is seal; expected 'protect' with 'payload: report' to "
+                              "seal them in, or one of: send, hold, drop",
+                              where);
+    }
+    if (rule->reports == CONFIG_REPORTS_DROP && rule->waits_for_report && !seals) {
+        return config_fail_at(r, config_child(r, node, "report"),
+                              "%s.report waits for what 'reports: drop' throws away", where);
+    }
+    return DS_OK;
+}
+
+static enum config_reports reports_of(const struct config_rule *rule)
+{
+    if (rule->reports != CONFIG_REPORTS_LEFT_OUT) {
+        return rule->reports;
+    }
+    if (!rule->has_protect) {
+        return CONFIG_REPORTS_SEND;
+    }
+    /* An integrity token is for links that may see no report: nothing goes in clear unasked. */
+    return rule->protect.payload == CONFIG_PAYLOAD_REPORT ? CONFIG_REPORTS_SEAL
+                                                          : CONFIG_REPORTS_HOLD;
+}
+
 static enum ds_status check_rule(struct config_reader *r, yaml_node_t *node, const char *where,
                                  const struct config_rule *rule)
 {
@@ -122,7 +159,8 @@ static enum ds_status check_rule(struct config_reader *r, yaml_node_t *node, con
                               "in node",
                               where);
     }
-    return rule->has_protect ? check_protect(r, node, where, rule) : DS_OK;
+    const enum ds_status s = rule->has_protect ? check_protect(r, node, where, rule) : DS_OK;
+    return s == DS_OK ? check_reports(r, node, where, rule) : s;
 }
 
 enum ds_status config_read_rules(struct config_reader *r, const struct config_key *key,
@@ -153,6 +191,7 @@ enum ds_status config_read_rules(struct config_reader *r, const struct config_ke
         (void)snprintf(where, sizeof(where), "rules[%zu]", i);
         s = config_read_keys(r, node, config_rule_keys, where, rule);
         s = s == DS_OK ? check_rule(r, node, where, rule) : s;
+        rule->reports = reports_of(rule);
     }
     return s;
 }

@@ -66,6 +66,7 @@ struct db_received {
     const char *calling_ae, *called_ae;
     const char *path; /* where it lies, or will in a moment */
     uint64_t file_bytes;
+    bool has_pixel_data; /* of any kind, also where it cannot be decoded and has no hash */
     bool has_pixel_hash;
     uint8_t pixel_hash[DS_SHA256_BYTES], dataset_hash[DS_SHA256_BYTES], file_hash[DS_SHA256_BYTES];
     bool has_dataset_hash; /* false: could not be parsed that far */
@@ -74,34 +75,39 @@ struct db_received {
 };
 struct db_indexed {
     int64_t instance_id, study_id;
+    int generation; /* 0: none yet */
     bool duplicate; /* the same SOP instance with the same file hash was there: path is the old
                        one's */
-    bool conflict;  /* the same SOP instance UID with other bytes is there too: both are kept */
+    bool reencoded; /* new bytes, but the data set of one that is there: kept, not sent */
+    bool conflict; /* the same SOP Instance UID with another data set is there too: both are kept */
     char path[DB_PATH_BYTES];
 };
 #define DB_INDEX_MAX 4096U /* rows of a batch; 64 to 256 are best */
 
-/* A batch in one transaction with its events ("received", "indexed", duplicates as "duplicate", and
- * "conflict"; a row with restored_from is not "received"). May be repeated after a crash or a lost
- * answer: a row that is there with the same path is no duplicate and adds no event. Originals,
- * carriers, restored ones and reports are told apart: a carrier and its restored instance may share
- * the UID. Text that is not UTF-8 is stored with '?' for the wrong bytes. */
+/* A batch in one transaction with its events ("received", "indexed", "duplicate" for the same bytes
+ * and for the same data set in another encoding, and "conflict"; a row with restored_from is not
+ * "received"). May be repeated after a crash or a lost answer: a row that is there with the same
+ * path is no duplicate and adds no event. Originals, carriers, restored ones and reports are told
+ * apart: a carrier and its restored instance may share the UID. Text that is not UTF-8 is stored
+ * with '?' for the wrong bytes. */
 DS_CHECKED enum ds_status db_index(struct db *d, const struct db_received *rows, size_t count,
                                    struct db_indexed *out, struct ds_error *err);
 
-/* Studies with instances that belong to no generation yet. */
+/* Studies with instances that belong to no generation yet, or, when all do, with a report that none
+ * has sent. */
 struct db_pending_study {
     int64_t study_id;
     char study_uid[DB_UID_BYTES];
     char accession[DB_TEXT_BYTES];
     char description[DB_TEXT_BYTES];
-    char calling_ae[DB_AE_BYTES], called_ae[DB_AE_BYTES]; /* of the newest pending instance */
-    char modalities[DB_TEXT_BYTES];                       /* separated by backslashes */
-    bool has_carrier;                                     /* among the pending instances */
-    unsigned pending;                                     /* instances without a generation */
-    unsigned reports; /* reports not yet sent with a generation */
-    int64_t idle_us;  /* since the newest pending instance, by the database's clock */
-    int64_t age_us;   /* since the oldest */
+    char calling_ae[DB_AE_BYTES],
+        called_ae[DB_AE_BYTES]; /* of the newest pending instance; of the newest image without */
+    char modalities[DB_TEXT_BYTES]; /* separated by backslashes */
+    bool has_carrier;               /* among the pending instances; among all without */
+    unsigned pending;               /* instances without a generation; 0: a report came alone */
+    unsigned reports;               /* reports not yet sent with a generation */
+    int64_t idle_us; /* since the newest pending instance, or the report, by the database's clock */
+    int64_t age_us;  /* since the oldest */
 };
 DS_CHECKED enum ds_status db_pending(struct db *d, struct db_pending_study **out, size_t *count,
                                      struct ds_error *err); /* free() */
@@ -114,6 +120,7 @@ struct db_instance {
     char modality[17];
     char path[DB_PATH_BYTES];
     int generation; /* 0: none yet */
+    bool has_pixel_data;
     bool has_pixel_hash;
     uint8_t pixel_hash[DS_SHA256_BYTES], dataset_hash[DS_SHA256_BYTES], file_hash[DS_SHA256_BYTES];
 };
@@ -128,6 +135,46 @@ DS_CHECKED enum ds_status db_instance_get(struct db *d, int64_t id, struct db_in
 DS_CHECKED enum ds_status db_study_planned_carriers(struct db *d, int64_t study_id,
                                                     struct db_instance **out, size_t *count,
                                                     struct ds_error *err); /* free() */
+/* Instances of a study with this SOP Instance UID that have a generation, whatever they are: a late
+ * sidecar belongs to one. (carrier.c) */
+DS_CHECKED enum ds_status db_study_planned_named(struct db *d, int64_t study_id,
+                                                 const char *sop_uid, struct db_instance **out,
+                                                 size_t *count, struct ds_error *err); /* free() */
+/* Has the instance any delivery, in whatever state? (carrier.c) */
+DS_CHECKED enum ds_status db_instance_is_owed(struct db *d, int64_t id, bool *owed,
+                                              struct ds_error *err);
+/* One of the instances that share a SOP Instance UID and kind. (rival.c) */
+struct db_rival {
+    int64_t instance_id;
+    char sop_uid[DB_UID_BYTES];
+    enum db_kind kind;
+    bool has_dataset_hash;
+    uint8_t dataset_hash[DS_SHA256_BYTES];
+    bool is_pending; /* of this study, without a generation */
+    bool is_planned; /* has a delivery that was not cancelled */
+    bool is_unsent;  /* one of its deliveries waits, is ready or leased, or failed */
+};
+/* All who share the UID of a pending original or report of the study, UID by UID, in the order in
+ * which they came. */
+DS_CHECKED enum ds_status db_study_rivals(struct db *d, int64_t study_id, struct db_rival **out,
+                                          size_t *count, struct ds_error *err); /* free() */
+/* Originals of a study that went, or go, to a peer as carriers, the newest generation first: one of
+ * them can carry a report that came too late. (carrier.c) */
+DS_CHECKED enum ds_status db_study_sent_originals(struct db *d, int64_t study_id, const char *rule,
+                                                  unsigned max, struct db_instance **out,
+                                                  size_t *count, struct ds_error *err); /* free() */
+/* An original that went, or goes, to a peer as a carrier. */
+struct db_sent_carrier {
+    int64_t instance_id;
+    char sop_uid[DB_UID_BYTES], series_uid[DB_UID_BYTES]; /* the original's */
+    uint8_t dataset_hash[DS_SHA256_BYTES];
+    bool is_second; /* one of the same UID is before it */
+};
+/* Those of a study, in the order in which they came; with sop_uid not "", those of that UID.
+ * (carrier.c) */
+DS_CHECKED enum ds_status db_study_carriers_to(struct db *d, int64_t study_id, const char *peer,
+                                               const char *sop_uid, struct db_sent_carrier **out,
+                                               size_t *count, struct ds_error *err); /* free() */
 /* Takes an instance out of the flow with a reason; an event "quarantined". Its deliveries are
  * cancelled; one that is leased runs to its end and is not tried again. The first reason stays.
  * DS_ENOTFOUND. */
@@ -143,6 +190,7 @@ struct db_report {
     int64_t id;
     char name[DB_TEXT_BYTES], media_type[DB_TEXT_BYTES];
     struct ds_bytes data;
+    bool is_instance; /* it came by DICOM: the study has it as an instance too */
 };
 /* source: "drop", "dicom", "recovered". sent_already: true for recovered ones (never hidden again).
  * An event "report-received". The same bytes for the same study twice: one row. */
@@ -178,6 +226,22 @@ struct db_planned_delivery {
     bool held;        /* state waiting instead of ready: the rule's `hold`; note says why */
     const char *note; /* "" or why it is passed, sidecar, held */
 };
+/* An instance of the plan that no delivery is for, with the event that says so instead of
+ * "not-sent". */
+struct db_planned_absence {
+    int64_t instance_id;
+    const char *event; /* "dropped", "superseded", "duplicate" */
+    const char *note;
+};
+/* An instance of an earlier generation: what of it is not sent yet is cancelled (event
+ * "superseded"), but for a carrier with a share, which the report may need; or waits (event
+ * "held"). What is being sent at this moment is taken back only when that fails.
+ */
+struct db_planned_recall {
+    int64_t instance_id;
+    bool hold;
+    const char *note;
+};
 struct db_planned_capsule {
     const uint8_t *capsule_id; /* 16 bytes */
     const uint8_t *saved;      /* stego_capsule_save: sealed, opaque here */
@@ -195,9 +259,15 @@ struct db_plan {
     size_t delivery_count;
     const int64_t *report_ids; /* sent with this generation */
     size_t report_count;
+    const struct db_planned_absence *absences;
+    size_t absence_count;
+    const struct db_planned_recall *recalls;
+    size_t recall_count;
 };
-/* The next generation of the study, its capsules and deliveries, events, NOTIFY: one transaction.
- * DS_EEXIST when another node planned one of the instances meanwhile: nothing is done. */
+/* Deliveries may also be for instances of earlier generations of the study, which are then sent
+ * again: a plan has instances or reports. The next generation of the study, its capsules and
+ * deliveries, events, NOTIFY: one transaction. DS_EEXIST when another node planned one of the
+ * instances meanwhile: nothing is done. */
 DS_CHECKED enum ds_status db_plan_commit(struct db *d, const struct db_plan *plan, int *generation,
                                          struct ds_error *err);
 
@@ -206,6 +276,7 @@ struct db_delivery {
     enum db_action action;
     int64_t share_index;
     bool with_key_block, with_certificate;
+    bool again;        /* the instance was planned for this peer before, in another generation */
     unsigned attempts; /* before this one */
     char rule[DB_TEXT_BYTES];
     struct db_instance instance;

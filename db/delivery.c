@@ -19,7 +19,9 @@ static const char sql_claim[] =
     "leased_until = clock_timestamp() + $4 * interval '1 millisecond' "
     "FROM due WHERE d.id = due.id RETURNING d.*) "
     "SELECT t.id, COALESCE(t.capsule, 0), t.action::bigint, COALESCE(t.share_index, -1), "
-    "t.with_key_block, t.with_certificate, (t.attempts - 1)::bigint, t.rule, " DB_INSTANCE_COLUMNS
+    "t.with_key_block, t.with_certificate, (t.attempts - 1)::bigint, t.rule, "
+    "EXISTS (SELECT 1 FROM deliveries o WHERE o.instance_id = t.instance_id AND o.peer = t.peer "
+    "AND o.id < t.id), " DB_INSTANCE_COLUMNS
     " FROM taken t JOIN instances i ON i.id = t.instance_id" DB_INSTANCE_JOINS
     "ORDER BY t.generation_id, t.id";
 
@@ -27,7 +29,7 @@ static const char sql_renew[] =
     "UPDATE deliveries SET leased_until = clock_timestamp() + $3 * interval '1 millisecond' "
     "WHERE id = ANY($1) AND state = 'leased' AND leased_by = $2";
 
-/* What was quarantined while it was being sent is not tried again. */
+/* What was quarantined or taken back while it was being sent is not tried again. */
 static const char sql_finish[] =
     "WITH r AS (SELECT * FROM unnest($3::bigint[], $4::text[], $5::bigint[], $6::bigint[], "
     "$7::text[], $8::bigint[], $9::text[], $10::bytea[], $11::bytea[], $12::bytea[], "
@@ -36,7 +38,9 @@ static const char sql_finish[] =
     "psnr_format, psnr_dynamic, max_difference)), "
     "done AS (UPDATE deliveries d SET "
     "state = CASE WHEN r.state = 'ready' AND i.quarantined_at IS NOT NULL "
-    "THEN 'cancelled' ELSE r.state::delivery_state END, "
+    "THEN 'cancelled' WHEN r.state IN ('ready', 'failed') "
+    "THEN COALESCE(d.recalled, r.state::delivery_state) ELSE r.state::delivery_state END, "
+    "recalled = NULL, "
     "ready_at = clock_timestamp() + r.retry_ms * interval '1 millisecond', "
     "leased_by = NULL, leased_until = NULL, "
     "finished_at = CASE WHEN r.state = 'ready' THEN NULL ELSE clock_timestamp() END, "
@@ -88,7 +92,8 @@ static void delivery_from(const PGresult *r, size_t row, struct db_delivery *out
     out->with_certificate = db_bool(r, row, 5);
     out->attempts = (unsigned)db_int(r, row, 6);
     db_text(r, row, 7, out->rule, sizeof(out->rule));
-    db_instance_from(r, row, 8, &out->instance);
+    out->again = db_bool(r, row, 8);
+    db_instance_from(r, row, 9, &out->instance);
     out->instance_id = out->instance.id;
 }
 

@@ -41,39 +41,50 @@ static const char sql_series[] =
     "WHERE se.modality = '' AND excluded.modality <> ''";
 
 /* "here" does not see what "added" adds, as both see the state before the statement. Columns: id,
- * study, whether it was added by this row, path, conflict, and the file hash of the carrier. */
+ * study, whether it was added by this row, path, conflict, the file hash of the carrier, and
+ * whether an earlier one has the same data set in other bytes, and the generation. */
 static const char sql_instances[] =
     "WITH placed AS (SELECT b.n, st.id AS study_id, se.id AS series_id, b.kind::smallint AS kind, "
     "b.sop_uid, b.sop_class_uid, b.transfer_syntax, b.calling_ae, b.called_ae, b.path, "
-    "b.file_bytes, b.pixel_hash, b.dataset_hash, b.file_hash, b.received_us, b.restored_from "
-    "FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], "
+    "b.file_bytes, b.pixel_hash, b.dataset_hash, b.file_hash, b.received_us, b.restored_from, "
+    "b.has_pixel_data FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], "
+    "$6::text[], "
     "$7::text[], $8::text[], $9::text[], $10::bigint[], $11::bytea[], $12::bytea[], "
-    "$13::bytea[], $14::bigint[], $15::bigint[]) WITH ORDINALITY AS b(kind, study_uid, "
+    "$13::bytea[], $14::bigint[], $15::bigint[], $16::bool[]) WITH ORDINALITY AS b(kind, "
+    "study_uid, "
     "series_uid, sop_uid, sop_class_uid, transfer_syntax, calling_ae, called_ae, path, "
-    "file_bytes, pixel_hash, dataset_hash, file_hash, received_us, restored_from, n) "
+    "file_bytes, pixel_hash, dataset_hash, file_hash, received_us, restored_from, "
+    "has_pixel_data, n) "
     "JOIN studies st ON st.study_uid = b.study_uid "
     "JOIN series se ON se.study_id = st.id AND se.series_uid = b.series_uid), "
     "firsts AS (SELECT DISTINCT ON (sop_uid, kind, file_hash) * FROM placed "
     "ORDER BY sop_uid, kind, file_hash, n), "
     "added AS (INSERT INTO instances (study_id, series_id, kind, sop_uid, sop_class_uid, "
     "transfer_syntax, calling_ae, called_ae, path, file_bytes, pixel_hash, dataset_hash, "
-    "file_hash, received_at, restored_from) "
+    "file_hash, received_at, restored_from, has_pixel_data) "
     "SELECT study_id, series_id, kind, sop_uid, sop_class_uid, transfer_syntax, calling_ae, "
     "called_ae, path, file_bytes, pixel_hash, dataset_hash, file_hash, "
-    "'epoch'::timestamptz + received_us * interval '1 microsecond', NULLIF(restored_from, 0) "
-    "FROM firsts ORDER BY n ON CONFLICT (sop_uid, kind, file_hash) DO NOTHING "
+    "'epoch'::timestamptz + received_us * interval '1 microsecond', NULLIF(restored_from, 0), "
+    "has_pixel_data FROM firsts ORDER BY n ON CONFLICT (sop_uid, kind, file_hash) DO NOTHING "
     "RETURNING id, sop_uid, kind, file_hash) "
     "SELECT COALESCE(a.id, here.id), COALESCE(here.study_id, p.study_id), "
     "a.id IS NOT NULL AND f.n = p.n, COALESCE(here.path, f.path), "
     "EXISTS (SELECT 1 FROM instances o WHERE o.sop_uid = p.sop_uid AND o.kind = p.kind "
-    "AND o.file_hash <> p.file_hash) OR EXISTS (SELECT 1 FROM placed o "
-    "WHERE o.sop_uid = p.sop_uid AND o.kind = p.kind AND o.file_hash <> p.file_hash), "
-    "(SELECT c.file_hash FROM instances c WHERE c.id = NULLIF(p.restored_from, 0)) "
+    "AND o.file_hash <> p.file_hash AND (o.dataset_hash = p.dataset_hash) IS NOT TRUE) "
+    "OR EXISTS (SELECT 1 FROM placed o WHERE o.sop_uid = p.sop_uid AND o.kind = p.kind "
+    "AND o.file_hash <> p.file_hash AND (o.dataset_hash = p.dataset_hash) IS NOT TRUE "
+    "AND o.n < p.n), "
+    "(SELECT c.file_hash FROM instances c WHERE c.id = NULLIF(p.restored_from, 0)), "
+    "EXISTS (SELECT 1 FROM instances o WHERE o.sop_uid = p.sop_uid AND o.kind = p.kind "
+    "AND o.file_hash <> p.file_hash AND o.dataset_hash = p.dataset_hash) "
+    "OR EXISTS (SELECT 1 FROM placed o WHERE o.sop_uid = p.sop_uid AND o.kind = p.kind "
+    "AND o.file_hash <> p.file_hash AND o.dataset_hash = p.dataset_hash AND o.n < p.n), "
+    "COALESCE(here.generation, 0)::bigint "
     "FROM placed p JOIN firsts f USING (sop_uid, kind, file_hash) "
     "LEFT JOIN added a USING (sop_uid, kind, file_hash) "
     "LEFT JOIN instances here USING (sop_uid, kind, file_hash) ORDER BY p.n";
 
-#define EVENTS_A_ROW 3U
+#define EVENTS_A_ROW 4U
 
 static void bind_text(struct db_args *a, const struct db_received *rows, size_t count,
                       size_t offset)
@@ -170,6 +181,15 @@ static void bind_hash(struct db_args *a, const struct db_received *rows, size_t 
     db_array_end(a);
 }
 
+static void bind_has_pixel_data(struct db_args *a, const struct db_received *rows, size_t count)
+{
+    db_array_begin(a, DB_BOOL);
+    for (size_t i = 0; i < count; i++) {
+        db_item_bool(a, rows[i].has_pixel_data);
+    }
+    db_array_end(a);
+}
+
 static enum ds_status put_instances(struct db_tx *t, const struct db_received *rows, size_t count,
                                     PGresult **result, struct ds_error *err)
 {
@@ -185,6 +205,7 @@ static enum ds_status put_instances(struct db_tx *t, const struct db_received *r
     bind_hash(&a, rows, count, COLUMN(file_hash), SIZE_MAX);
     bind_number(&a, rows, count, NUMBER_RECEIVED);
     bind_number(&a, rows, count, NUMBER_RESTORED_FROM);
+    bind_has_pixel_data(&a, rows, count);
     const enum ds_status s = db_run(t, sql_instances, &a, result, err);
     if (s == DS_OK && db_rows(*result) != count) {
         return ds_fail(err, DS_EINVAL, "indexing %zu instances gave %zu rows", count,
@@ -224,6 +245,11 @@ static size_t events_of(const struct db_received *row, const struct db_indexed *
     out[n] = event_of(row, done, "indexed");
     out[n].event.has_before = db_hash(r, at, 5, out[n].event.before);
     n++;
+    if (done->reencoded) {
+        out[n] = event_of(row, done, "duplicate");
+        out[n].event.detail = "{\"cause\": \"the same data set in another encoding\"}";
+        n++;
+    }
     if (done->conflict) {
         out[n++] = event_of(row, done, "conflict");
     }
@@ -252,7 +278,9 @@ static enum ds_status finish(struct db_tx *t, const struct db_received *rows, si
         out[i].study_id = db_int(r, i, 1);
         db_text(r, i, 3, out[i].path, sizeof(out[i].path));
         out[i].duplicate = !added && strcmp(out[i].path, path) != 0;
+        out[i].generation = (int)db_int(r, i, 7);
         out[i].conflict = db_bool(r, i, 4);
+        out[i].reencoded = added && db_bool(r, i, 6);
         n += events_of(&rows[i], &out[i], added, r, i, events + n);
     }
     return db_events_put(t, events, n, err);

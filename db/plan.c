@@ -36,11 +36,36 @@ static const char sql_deliveries[] =
 
 static const char sql_events[] =
     "INSERT INTO events (node, kind, actor, instance_id, study_id, before_hash, detail) "
-    "SELECT $1, CASE WHEN d.id IS NULL THEN 'not-sent' WHEN d.state = 'waiting' THEN 'held' "
+    "SELECT $1, CASE WHEN d.id IS NULL THEN COALESCE(b.event, 'not-sent') WHEN d.state = 'waiting' "
+    "THEN 'held' "
     "ELSE 'planned' END, 'node', i.id, i.study_id, i.file_hash, "
-    "jsonb_build_object('rule', $4::text, 'peer', d.peer, 'action', d.action, 'note', d.note) "
+    "jsonb_build_object('rule', $4::text, 'peer', d.peer, 'action', d.action, "
+    "'note', COALESCE(d.note, b.note)) "
     "FROM instances i LEFT JOIN deliveries d ON d.instance_id = i.id AND d.generation_id = $2 "
-    "WHERE i.id = ANY($3) ORDER BY i.id";
+    "LEFT JOIN unnest($5::bigint[], $6::text[], $7::text[]) AS b(instance_id, event, note) "
+    "ON b.instance_id = i.id WHERE i.id = ANY($3) "
+    "OR i.id IN (SELECT instance_id FROM deliveries WHERE generation_id = $2) ORDER BY i.id, d.id";
+
+/* What is leased is being sent at this moment: it is taken back only when that fails. The share of
+ * a report is not taken back at all: the report may need it, and the newer instance follows in any
+ * case. */
+static const char sql_recall[] =
+    "WITH r AS (SELECT * FROM unnest($2::bigint[], $3::bool[], $4::text[]) "
+    "AS r(instance_id, hold, note)), "
+    "back AS (UPDATE deliveries d SET "
+    "state = CASE WHEN d.state = 'leased' THEN d.state WHEN r.hold THEN 'waiting' "
+    "ELSE 'cancelled' END, "
+    "recalled = CASE WHEN d.state <> 'leased' THEN NULL WHEN r.hold THEN 'waiting' "
+    "ELSE 'cancelled' END::delivery_state, "
+    "note = r.note, finished_at = CASE WHEN r.hold OR d.state = 'leased' THEN NULL "
+    "ELSE clock_timestamp() END "
+    "FROM r WHERE d.instance_id = r.instance_id "
+    "AND d.state IN ('ready', 'leased', 'waiting', 'failed') "
+    "AND (r.hold OR d.share_index IS NULL) RETURNING d.id, d.instance_id, d.peer, r.hold, r.note) "
+    "INSERT INTO events (node, kind, actor, instance_id, study_id, before_hash, detail) "
+    "SELECT $1, CASE WHEN back.hold THEN 'held' ELSE 'superseded' END, 'node', i.id, i.study_id, "
+    "i.file_hash, jsonb_build_object('delivery', back.id, 'peer', back.peer, 'note', back.note) "
+    "FROM back JOIN instances i ON i.id = back.instance_id ORDER BY back.id";
 
 static const char sql_notify[] = "NOTIFY dicomstego";
 
@@ -60,7 +85,9 @@ static enum ds_status check_plan(const struct db_plan *p, struct ds_error *err)
                            d->capsule, p->capsule_count);
         }
     }
-    return p->instance_count > 0 ? DS_OK : ds_fail(err, DS_EINVAL, "a plan without any instance");
+    return p->instance_count > 0 || p->report_count > 0
+               ? DS_OK
+               : ds_fail(err, DS_EINVAL, "a plan without any instance or report");
 }
 
 static enum ds_status lock_study(struct plan_run *run, struct ds_error *err)
@@ -226,6 +253,51 @@ static enum ds_status add_deliveries(struct plan_run *run, struct ds_error *err)
     return s;
 }
 
+static void bind_absences(struct db_args *a, const struct db_plan *p)
+{
+    db_array_begin(a, DB_INT8);
+    for (size_t i = 0; i < p->absence_count; i++) {
+        db_item_int(a, p->absences[i].instance_id);
+    }
+    db_array_end(a);
+    db_array_begin(a, DB_TEXT);
+    for (size_t i = 0; i < p->absence_count; i++) {
+        db_item_text(a, p->absences[i].event);
+    }
+    db_array_end(a);
+    db_array_begin(a, DB_TEXT);
+    for (size_t i = 0; i < p->absence_count; i++) {
+        db_item_text(a, p->absences[i].note);
+    }
+    db_array_end(a);
+}
+
+static enum ds_status recall(struct plan_run *run, struct ds_error *err)
+{
+    const struct db_plan *p = run->plan;
+    if (p->recall_count == 0) {
+        return DS_OK;
+    }
+    DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
+    db_arg_text(&a, db_node(run->t->d));
+    db_array_begin(&a, DB_INT8);
+    for (size_t i = 0; i < p->recall_count; i++) {
+        db_item_int(&a, p->recalls[i].instance_id);
+    }
+    db_array_end(&a);
+    db_array_begin(&a, DB_BOOL);
+    for (size_t i = 0; i < p->recall_count; i++) {
+        db_item_bool(&a, p->recalls[i].hold);
+    }
+    db_array_end(&a);
+    db_array_begin(&a, DB_TEXT);
+    for (size_t i = 0; i < p->recall_count; i++) {
+        db_item_text(&a, p->recalls[i].note);
+    }
+    db_array_end(&a);
+    return db_run(run->t, sql_recall, &a, NULL, err);
+}
+
 static enum ds_status announce(struct plan_run *run, struct ds_error *err)
 {
     DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
@@ -233,6 +305,7 @@ static enum ds_status announce(struct plan_run *run, struct ds_error *err)
     db_arg_int(&a, run->generation_row);
     db_arg_ids(&a, run->plan->instance_ids, run->plan->instance_count);
     db_arg_text(&a, run->plan->rule);
+    bind_absences(&a, run->plan);
     const enum ds_status s = db_run(run->t, sql_events, &a, NULL, err);
     return s == DS_OK ? db_run(run->t, sql_notify, NULL, NULL, err) : s;
 }
@@ -255,6 +328,9 @@ static enum ds_status carry_out(struct plan_run *run, struct ds_error *err)
     }
     if (s == DS_OK) {
         s = add_deliveries(run, err);
+    }
+    if (s == DS_OK) {
+        s = recall(run, err);
     }
     return s == DS_OK ? announce(run, err) : s;
 }

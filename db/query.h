@@ -107,10 +107,10 @@ DS_CHECKED enum ds_status db_events_put(struct db_tx *t, const struct db_event_a
 #define DB_INSTANCE_COLUMNS                                                                        \
     "i.id, i.study_id, i.series_id, i.kind::bigint, st.study_uid, i.sop_uid, i.sop_class_uid, "    \
     "i.transfer_syntax, se.modality, i.path, COALESCE(i.generation, 0)::bigint, i.pixel_hash, "    \
-    "i.dataset_hash, i.file_hash"
+    "i.dataset_hash, i.file_hash, i.has_pixel_data"
 #define DB_INSTANCE_JOINS                                                                          \
     " JOIN series se ON se.id = i.series_id JOIN studies st ON st.id = i.study_id "
-#define DB_INSTANCE_COLUMN_COUNT 14
+#define DB_INSTANCE_COLUMN_COUNT 15
 void db_instance_from(const PGresult *result, size_t row, int first_column,
                       struct db_instance *out);
 

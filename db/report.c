@@ -14,9 +14,9 @@ static const char sql_add[] =
 /* Runs only when sql_add found the report there, perhaps put in by another node meanwhile. */
 static const char sql_same[] = "SELECT id FROM reports WHERE study_id = $1 AND data_hash = $2";
 
-static const char sql_unsent[] =
-    "SELECT id, name, media_type, data FROM reports WHERE study_id = $1 AND generation IS NULL "
-    "AND NOT sent_already ORDER BY id";
+static const char sql_unsent[] = "SELECT id, name, media_type, data, source = 'dicom' FROM reports "
+                                 "WHERE study_id = $1 AND generation IS NULL "
+                                 "AND NOT sent_already ORDER BY id";
 
 #define REPORT_MAX_BYTES (256U * 1024U * 1024U)
 
@@ -91,6 +91,7 @@ static enum ds_status reports_from(const PGresult *r, struct db_report *out, siz
         out[i].id = db_int(r, i, 0);
         db_text(r, i, 1, out[i].name, sizeof(out[i].name));
         db_text(r, i, 2, out[i].media_type, sizeof(out[i].media_type));
+        out[i].is_instance = db_bool(r, i, 4);
         out[i].data = DS_BYTES_INIT(REPORT_MAX_BYTES);
         s = ds_bytes_append(&out[i].data, data, len, err);
     }

@@ -4,6 +4,7 @@
 
 #include <limits.h>
 
+/* A report that came alone may have come from elsewhere: the images say which rule is theirs. */
 static const char sql_pending[] =
     "SELECT st.id, st.study_uid, st.accession, st.description, "
     "(array_agg(i.calling_ae ORDER BY i.id DESC))[1], "
@@ -16,7 +17,21 @@ static const char sql_pending[] =
     "(extract(epoch FROM clock_timestamp() - max(i.indexed_at)) * 1000000)::bigint, "
     "(extract(epoch FROM clock_timestamp() - min(i.indexed_at)) * 1000000)::bigint "
     "FROM instances i JOIN studies st ON st.id = i.study_id "
-    "WHERE i.generation IS NULL AND i.quarantined_at IS NULL GROUP BY st.id ORDER BY st.id";
+    "WHERE i.generation IS NULL AND i.quarantined_at IS NULL GROUP BY st.id "
+    "UNION ALL SELECT st.id, st.study_uid, st.accession, st.description, "
+    "(SELECT i.calling_ae FROM instances i WHERE i.study_id = st.id "
+    " ORDER BY i.has_pixel_data DESC, i.id DESC LIMIT 1), "
+    "(SELECT i.called_ae FROM instances i WHERE i.study_id = st.id "
+    " ORDER BY i.has_pixel_data DESC, i.id DESC LIMIT 1), "
+    "(SELECT COALESCE(string_agg(DISTINCT se.modality, '\\'), '') FROM series se "
+    " WHERE se.study_id = st.id AND se.modality <> ''), "
+    "EXISTS (SELECT 1 FROM instances i WHERE i.study_id = st.id AND i.kind = 1), 0, count(*), "
+    "(extract(epoch FROM clock_timestamp() - max(r.received_at)) * 1000000)::bigint, "
+    "(extract(epoch FROM clock_timestamp() - min(r.received_at)) * 1000000)::bigint "
+    "FROM reports r JOIN studies st ON st.id = r.study_id "
+    "WHERE r.generation IS NULL AND NOT r.sent_already AND st.generation > 0 "
+    "AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.study_id = st.id "
+    " AND i.generation IS NULL AND i.quarantined_at IS NULL) GROUP BY st.id ORDER BY 1";
 
 static const char sql_pending_instances[] =
     "SELECT " DB_INSTANCE_COLUMNS " FROM instances i" DB_INSTANCE_JOINS
@@ -116,6 +131,7 @@ void db_instance_from(const PGresult *r, size_t row, int first, struct db_instan
     out->has_pixel_hash = db_hash(r, row, first + 11, out->pixel_hash);
     (void)db_hash(r, row, first + 12, out->dataset_hash);
     (void)db_hash(r, row, first + 13, out->file_hash);
+    out->has_pixel_data = db_bool(r, row, first + 14);
 }
 
 enum ds_status db_study_pending_instances(struct db *d, int64_t study_id, struct db_instance **out,

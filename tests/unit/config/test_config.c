@@ -58,11 +58,13 @@ static void the_shortest_file_gets_all_defaults(void **state)
     assert_int_equal(c->tls_port, 0);
     assert_int_equal(c->max_associations, 64);
     assert_int_equal(c->transfer_syntaxes.count, 0);
+    assert_false(c->only_known_sop_classes);
     assert_string_equal(c->web_address, "127.0.0.1");
     assert_int_equal(c->web_port, 8080);
     assert_string_equal(c->state_dir, "/var/lib/dicomstego");
     assert_int_equal(c->min_free_bytes, 1U << 30);
     assert_int_equal(c->log_level, DS_LOG_INFO);
+    assert_string_equal(c->site, "A");
     assert_null(c->key);
     assert_null(c->certificate);
     assert_null(c->reports_folder);
@@ -82,8 +84,8 @@ static void every_key_reaches_its_place(void **state)
         "  study_complete_after: 500 ms\n"
         "  report: {wait: 4 h, otherwise: hold}\n"
         "  protect: {payload: integrity, recipients: [P], redundancy: 40%, unsuitable: sidecar,\n"
-        "            attributes: changed, retain_uids: true, effort: best, max_difference: 8,\n"
-        "            min_psnr: 70 dB, use_padding: true}\n"
+        "            attributes: changed, effort: best, max_difference: 8,\n"
+        "            min_psnr: 70 dB, use_padding: true, keep_bitstream: true}\n"
         "  send_to: [P]\n"
         "- name: two\n"
         "  when: {carrier: true}\n"
@@ -92,15 +94,17 @@ static void every_key_reaches_its_place(void **state)
         "peers:\n"
         "  P: {ae_title: PP, hosts: [10.0.0.0/8, 'fd00::/8'], host: p.example, port: 104, tls: "
         "mutual,\n"
-        "      certificate: sub/p.pem, may: [find, get], associations: 7}\n"
+        "      certificate: sub/p.pem, may: [find, get], associations: 7,\n"
+        "      retain_uids: true}\n"
         "  Q: {ae_title: QQ}\n"
         "database: {url: 'postgresql://u:secret@h/d'}\n"
         "node:\n"
         "  ae_title: A\n"
         "  dicom: {address: 10.0.0.1, port: 0, tls_port: 2762, max_associations: 3,\n"
-        "          transfer_syntaxes: [1.2.840.10008.1.2]}\n"
+        "          transfer_syntaxes: [1.2.840.10008.1.2], sop_classes: known}\n"
         "  web: {address: '::1', port: 0}\n"
         "  state_dir: state\n"
+        "  site: clinics of the valley\n"
         "  key: /etc/k.pem\n"
         "  certificate: c.pem\n"
         "  log_level: debug\n"
@@ -111,8 +115,10 @@ static void every_key_reaches_its_place(void **state)
     assert_int_equal(c->tls_port, 2762);
     assert_int_equal(c->max_associations, 3);
     assert_string_equal(c->transfer_syntaxes.items[0], "1.2.840.10008.1.2");
+    assert_true(c->only_known_sop_classes);
     assert_string_equal(c->web_address, "::1");
     assert_string_equal(c->state_dir, "/tmp/state");
+    assert_string_equal(c->site, "clinics of the valley");
     assert_string_equal(c->key, "/etc/k.pem");
     assert_string_equal(c->certificate, "/tmp/c.pem");
     assert_string_equal(c->reports_folder, "/tmp/in");
@@ -125,6 +131,8 @@ static void every_key_reaches_its_place(void **state)
     assert_string_equal(p->certificate, "/tmp/sub/p.pem");
     assert_int_equal(p->may, CONFIG_MAY_FIND | CONFIG_MAY_GET);
     assert_int_equal(p->associations, 7);
+    assert_true(p->retain_uids);
+    assert_false(config_peer_named(c, "Q")->retain_uids);
     assert_int_equal(config_peer_named(c, "Q")->may, CONFIG_MAY_ECHO | CONFIG_MAY_STORE);
     assert_null(config_peer_named(c, "R"));
     const struct config_rule *r = &c->rules[0];
@@ -141,11 +149,11 @@ static void every_key_reaches_its_place(void **state)
     assert_int_equal(r->protect.redundancy_percent, 40);
     assert_int_equal(r->protect.unsuitable, CONFIG_UNSUITABLE_SIDECAR);
     assert_int_equal(r->protect.attributes, CONFIG_ATTRIBUTES_CHANGED);
-    assert_true(r->protect.retain_uids);
     assert_int_equal(r->protect.effort, CONFIG_EFFORT_BEST);
     assert_int_equal(r->protect.max_difference, 8);
     assert_int_equal(r->protect.min_psnr_db, 70);
     assert_true(r->protect.use_padding);
+    assert_true(r->protect.keep_bitstream);
     r = &c->rules[1];
     assert_int_equal(r->carrier, 1);
     assert_int_equal(r->complete_after_ms, 60000);
@@ -165,6 +173,7 @@ static void protecting_is_fast_and_without_limits_unless_said_otherwise(void **s
     assert_int_equal(p->max_difference, 0);
     assert_int_equal(p->min_psnr_db, 0);
     assert_false(p->use_padding);
+    assert_false(p->keep_bitstream);
     config_free(c);
 }
 
@@ -292,6 +301,36 @@ static void numbers_need_their_range_and_unit(void **state)
             "200 dB");
 }
 
+static void carriers_go_in_named_lossless_syntaxes(void **state)
+{
+    (void)state;
+    struct config *c =
+        loaded(NODE PEERS RULE "  protect: {recipients: P, carrier_syntax: [jpeg-ls-lossless,\n"
+                               "    1.2.840.10008.1.2.5, explicit-le]}\n"
+                               "- name: two\n  send_to: P\n"
+                               "  protect: {recipients: P, carrier_syntax: smallest}\n"
+                               "- name: three\n  send_to: P\n"
+                               "  protect: {recipients: P, carrier_syntax: rle}\n"
+                               "- name: four\n  send_to: P\n  protect: {recipients: P}\n");
+    const struct config_list *l = &c->rules[0].protect.carrier_syntax;
+    assert_int_equal(l->count, 3);
+    assert_string_equal(l->items[0], "1.2.840.10008.1.2.4.80");
+    assert_string_equal(l->items[1], "1.2.840.10008.1.2.5");
+    assert_string_equal(l->items[2], "1.2.840.10008.1.2.1");
+    assert_string_equal(c->rules[1].protect.carrier_syntax.items[0], "smallest");
+    assert_string_equal(c->rules[2].protect.carrier_syntax.items[0], "1.2.840.10008.1.2.5");
+    assert_int_equal(c->rules[3].protect.carrier_syntax.count, 0);
+    config_free(c);
+#define SYNTAX(value) NODE PEERS RULE "  protect: {recipients: P, carrier_syntax: " value "}\n"
+    refused(SYNTAX("jpeg-baseline"), "8:44", "'jpeg-baseline'", "lossless");
+    refused(SYNTAX("1.2.840.10008.1.2.4.91"), "8:44", "4.91", "lossless");
+    refused(SYNTAX("[rle, jpeg-2000]"), "8:50", "'jpeg-2000'", "lossless");
+    refused(SYNTAX("[rle, smallest]"), "8:50", "'smallest'", "expected");
+    refused(SYNTAX("[rle, 1.2.840.10008.1.2.5]"), "8:44", "1.2.5", "twice");
+    refused(SYNTAX("[]"), "8:44", "0 items", "1 to");
+#undef SYNTAX
+}
+
 static void words_are_checked_against_their_choices(void **state)
 {
     (void)state;
@@ -308,6 +347,7 @@ static void words_are_checked_against_their_choices(void **state)
     refused(NODE PEERS RULE "  protect: {recipients: P, use_padding: 1}\n", "8:41", "'1'",
             "false, true");
     refused(NODE PEERS RULE "  when: {modality: [ct]}\n", "8:21", "'ct'", "capital letters");
+    refused("node: {ae_title: A, dicom: {sop_classes: all}}\n", "1:42", "'all'", "any, known");
 }
 
 static void names_and_addresses_are_checked(void **state)
@@ -507,6 +547,7 @@ int main(void)
         cmocka_unit_test(missing_keys_are_named),
         cmocka_unit_test(wrong_kinds_are_refused),
         cmocka_unit_test(numbers_need_their_range_and_unit),
+        cmocka_unit_test(carriers_go_in_named_lossless_syntaxes),
         cmocka_unit_test(words_are_checked_against_their_choices),
         cmocka_unit_test(names_and_addresses_are_checked),
         cmocka_unit_test(dangling_names_are_refused),

@@ -111,6 +111,7 @@ static inline struct db_received sample_row(struct sample *s, unsigned study, un
         .called_ae = "TESTNODE",
         .path = s->path,
         .file_bytes = 12345,
+        .has_pixel_data = true,
         .has_pixel_hash = true,
         .has_dataset_hash = true,
         .received_us = ds_clock_utc_us(),

@@ -11,8 +11,8 @@ static void migrating_twice_changes_nothing(void **state)
 {
     (void)state;
     OK(db_migrate(db, &err));
-    assert_int_equal(ask("SELECT count(*) FROM schema_migrations"), 1);
-    assert_int_equal(ask("SELECT octet_length(sha256) FROM schema_migrations"), 32);
+    assert_int_equal(ask("SELECT count(*) FROM schema_migrations"), 2);
+    assert_int_equal(ask("SELECT min(octet_length(sha256)) FROM schema_migrations"), 32);
 }
 
 static void a_schema_from_a_newer_version_is_refused(void **state)
