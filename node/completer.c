@@ -3,10 +3,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "node/collision.h"
 #include "node/patience.h"
 #include "node/planner.h"
 #include "node/recoverer.h"
 #include "node/thread.h"
+#include "node/triage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,9 +27,17 @@ struct completer {
     struct thread thread;
 };
 
+static bool seals_reports(const struct config_rule *rule)
+{
+    return rule != NULL && rule->has_protect && rule->protect.payload == CONFIG_PAYLOAD_REPORT;
+}
+
 enum completer_verdict completer_judge(const struct config_rule *rule,
                                        const struct db_pending_study *study)
 {
+    if (study->pending == 0 && !seals_reports(rule)) {
+        return COMPLETER_NOT_YET; /* a report that no rule takes along */
+    }
     if (rule == NULL) {
         return study->idle_us >= NO_RULE_COMPLETE_US ? COMPLETER_DUE : COMPLETER_NOT_YET;
     }
@@ -85,12 +95,19 @@ static enum ds_status say_no_rule(struct db *db, const struct db_pending_study *
     return db_event_add(db, &event, 1, err);
 }
 
-static enum ds_status write_draft(const struct due_study *due, struct draft *draft,
-                                  struct ds_error *err)
+static enum ds_status write_draft(struct due_study *due, struct draft *draft, struct ds_error *err)
 {
     if (due->rule == NULL) {
         const enum ds_status s = say_no_rule(due->db, due->study, err);
         return s == DS_OK ? planner_forward(due, draft, err) : s;
+    }
+    enum ds_status s =
+        collision_settle(due->db, due->rule, draft, due->instances, &due->count, err);
+    if (s == DS_OK) {
+        s = triage_settle(due, draft, err);
+    }
+    if (s != DS_OK) {
+        return s;
     }
     if (due->rule->has_protect) {
         return planner_protect(due, draft, err);
@@ -102,7 +119,7 @@ static enum ds_status write_draft(const struct due_study *due, struct draft *dra
 static enum ds_status commit(const struct due_study *due, const struct draft *draft,
                              struct ds_error *err)
 {
-    if (draft->instance_count == 0) {
+    if (draft_is_empty(draft)) {
         return DS_OK; /* every one of them went to quarantine */
     }
     int generation = 0;
@@ -132,13 +149,13 @@ static enum ds_status plan(struct completer *c, struct db *db, const struct sett
     if (s != DS_OK) {
         return s;
     }
-    const struct due_study due = {.services = c->services,
-                                  .db = db,
-                                  .settings = settings,
-                                  .rule = rule,
-                                  .study = study,
-                                  .instances = instances,
-                                  .count = count};
+    struct due_study due = {.services = c->services,
+                            .db = db,
+                            .settings = settings,
+                            .rule = rule,
+                            .study = study,
+                            .instances = instances,
+                            .count = count};
     struct draft draft;
     draft_init(&draft, study->study_id, rule == NULL ? "" : rule->name);
     s = write_draft(&due, &draft, err);
@@ -146,7 +163,7 @@ static enum ds_status plan(struct completer *c, struct db *db, const struct sett
         s = commit(&due, &draft, err);
     }
     if (s == DS_OK && draft.waiting > 0) {
-        s = ds_fail(err, DS_ECAPACITY, "%zu carriers wait for more shares", draft.waiting);
+        s = ds_fail(err, DS_ECAPACITY, "%zu carriers wait for more of the study", draft.waiting);
     }
     draft_free(&draft);
     free(instances);
@@ -181,7 +198,7 @@ static void look_at(struct completer *c, struct db *db, const struct settings *s
                     const struct db_pending_study *study)
 {
     const int64_t now = ds_clock_monotonic_ms();
-    if (!patience_may_try(&c->patience, study->study_id, study->pending, now)) {
+    if (!patience_may_try(&c->patience, study->study_id, study->pending + study->reports, now)) {
         return;
     }
     const struct config_rule *rule = rule_for(settings_config(settings), study);
@@ -196,8 +213,8 @@ static void look_at(struct completer *c, struct db *db, const struct settings *s
         patience_done(&c->patience, study->study_id);
         return;
     }
-    const unsigned failures =
-        patience_failed(&c->patience, study->study_id, study->pending, ds_clock_monotonic_ms());
+    const unsigned failures = patience_failed(
+        &c->patience, study->study_id, study->pending + study->reports, ds_clock_monotonic_ms());
     ds_log(DS_LOG_WARNING, "node", "study=%lld status=%s try=%u could not be planned: %s",
            (long long)study->study_id, ds_status_name(s), failures, err.text);
 }

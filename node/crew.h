@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * crew - the workers that serve the peers of one set of settings; private to deliverer.c and
- * worker.c.
+ * crew - the workers that serve the peers of one set of settings; private to deliverer.c,
+ * worker.c and parcel.c.
  */
 #ifndef DICOMSTEGO_NODE_CREW_H
 #define DICOMSTEGO_NODE_CREW_H

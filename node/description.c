@@ -57,11 +57,20 @@ static enum ds_status read_identity(struct description *d, const struct dicom_da
     return DS_OK;
 }
 
+/* Pixel Data, Float Pixel Data or Double Float Pixel Data (PS3.3 C.7.6.3, C.7.6.24, C.7.6.25). */
+static bool has_pixel_data(const struct dicom_dataset *set)
+{
+    return dicom_dataset_has(set, DICOM_TAG_PIXEL_DATA) ||
+           dicom_dataset_has(set, DICOM_TAG(0x7fe0, 0x0008)) ||
+           dicom_dataset_has(set, DICOM_TAG(0x7fe0, 0x0009));
+}
+
 static void read_hashes(struct description *d, const struct carrier_original *original)
 {
     const struct carrier_hashes *h = carrier_original_hashes(original);
     d->row.has_pixel_hash = h->has_pixels;
     d->row.has_dataset_hash = true;
+    d->row.has_pixel_data = has_pixel_data(carrier_original_dataset(original));
     memcpy(d->row.pixel_hash, h->pixel, DS_SHA256_BYTES);
     memcpy(d->row.dataset_hash, h->dataset, DS_SHA256_BYTES);
     memcpy(d->row.file_hash, h->file, DS_SHA256_BYTES);
@@ -112,7 +121,7 @@ enum ds_status description_make(struct description *d, const uint8_t *file, size
     description_set_callers(d, d->meta.source_ae, d->meta.receiving_ae);
     d->row.file_bytes = len;
     d->row.kind = DB_ORIGINAL;
-    if (carrier_is_carrier(file, len)) {
+    if (carrier_original_is_carrier(original)) {
         d->row.kind = DB_CARRIER;
     } else if (carrier_is_report_class(d->sop_class_uid)) {
         d->row.kind = DB_REPORT;

@@ -27,6 +27,8 @@ void draft_free(struct draft *d)
     free(d->deliveries);
     free(d->instance_ids);
     free(d->report_ids);
+    free(d->absences);
+    free(d->recalls);
     ds_bytes_free(&d->saved);
 }
 
@@ -84,6 +86,38 @@ enum ds_status draft_add_report(struct draft *d, int64_t id, struct ds_error *er
     return add_id(&d->report_ids, &d->report_room, &d->report_count, id, err);
 }
 
+enum ds_status draft_add_absence(struct draft *d, const struct db_planned_absence *absence,
+                                 struct ds_error *err)
+{
+    void *items = d->absences;
+    enum ds_status s =
+        make_room(&items, &d->absence_room, d->absence_count, sizeof(*d->absences), err);
+    d->absences = items;
+    if (s == DS_OK) {
+        d->absences[d->absence_count++] = *absence;
+        s = draft_add_instance(d, absence->instance_id, err);
+    }
+    return s;
+}
+
+enum ds_status draft_add_recall(struct draft *d, const struct db_planned_recall *recall,
+                                struct ds_error *err)
+{
+    void *items = d->recalls;
+    const enum ds_status s =
+        make_room(&items, &d->recall_room, d->recall_count, sizeof(*d->recalls), err);
+    d->recalls = items;
+    if (s == DS_OK) {
+        d->recalls[d->recall_count++] = *recall;
+    }
+    return s;
+}
+
+bool draft_is_empty(const struct draft *d)
+{
+    return d->instance_count == 0 && d->report_count == 0;
+}
+
 enum ds_status draft_add_delivery(struct draft *d, const struct db_planned_delivery *delivery,
                                   struct ds_error *err)
 {
@@ -126,6 +160,10 @@ enum ds_status draft_commit(const struct draft *d, struct db *db, int *generatio
         .delivery_count = d->delivery_count,
         .report_ids = d->report_ids,
         .report_count = d->report_count,
+        .absences = d->absences,
+        .absence_count = d->absence_count,
+        .recalls = d->recalls,
+        .recall_count = d->recall_count,
     };
     return db_plan_commit(db, &plan, generation, err);
 }

@@ -18,6 +18,10 @@ struct draft {
     size_t delivery_count, delivery_room;
     int64_t *report_ids;
     size_t report_count, report_room;
+    struct db_planned_absence *absences; /* text borrowed, for good */
+    size_t absence_count, absence_room;
+    struct db_planned_recall *recalls;
+    size_t recall_count, recall_room;
     struct ds_bytes saved; /* the capsule, sealed to ourselves */
     uint8_t capsule_id[16];
     uint32_t shares_total, shares_needed;
@@ -35,6 +39,13 @@ DS_CHECKED enum ds_status draft_add_report(struct draft *d, int64_t id, struct d
 DS_CHECKED enum ds_status draft_add_delivery(struct draft *d,
                                              const struct db_planned_delivery *delivery,
                                              struct ds_error *err);
+/* The instance belongs to the generation, and an event instead of a delivery says why. */
+DS_CHECKED enum ds_status
+draft_add_absence(struct draft *d, const struct db_planned_absence *absence, struct ds_error *err);
+DS_CHECKED enum ds_status draft_add_recall(struct draft *d, const struct db_planned_recall *recall,
+                                           struct ds_error *err);
+/* Whether there is anything to commit. */
+bool draft_is_empty(const struct draft *d);
 /* DS_EEXIST: another node planned one of the instances meanwhile. */
 DS_CHECKED enum ds_status draft_commit(const struct draft *d, struct db *db, int *generation,
                                        struct ds_error *err);

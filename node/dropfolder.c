@@ -192,16 +192,16 @@ static enum ds_status read_report(const struct look *l, const char *name, struct
     return s;
 }
 
-/* What an operator has to know: nothing else will make this report travel. */
-static void warn_if_late(const struct look *l, int64_t study_id)
+/* A report that no instance waits for travels by itself, if the rule seals reports. */
+static void say_if_late(const struct look *l, int64_t study_id)
 {
     struct db_instance *pending = NULL;
     size_t count = 0;
     if (db_study_pending_instances(l->db, study_id, &pending, &count, NULL) == DS_OK &&
         count == 0) {
-        ds_log(DS_LOG_WARNING, "node",
-               "study=%lld its images were sent before this report came: it travels with the "
-               "study's next instances",
+        ds_log(DS_LOG_INFO, "node",
+               "study=%lld its images were sent before this report came: one of them carries it "
+               "after them, if the rule seals reports",
                (long long)study_id);
     }
     free(pending);
@@ -236,7 +236,7 @@ static enum ds_status take(const struct look *l, struct watched *w, struct ds_er
     if (s == DS_OK) {
         ds_log(DS_LOG_INFO, "node", "study=%lld report=%lld taken from the drop folder, %zu bytes",
                (long long)study_id, (long long)id, data.len);
-        warn_if_late(l, study_id);
+        say_if_late(l, study_id);
     }
     return s;
 }

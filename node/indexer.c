@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "node/backoff.h"
 #include "node/description.h"
 #include "node/thread.h"
@@ -70,8 +71,11 @@ static enum ds_status describe(struct indexer *x, struct item *item, struct ds_e
         return s;
     }
     const int64_t received_us = arrival_us(item->spool_path);
-    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
-    s = ds_file_read(item->spool_path, &file, err);
+    DS_AUTO(budget_give)
+    struct budget_share share =
+        budget_take(&x->services->budget, budget_for_index(item->spool_path));
+    DS_AUTO(ds_map_close) struct ds_map file = {0};
+    s = ds_map_open(&file, item->spool_path, DICOM_FILE_MAX_BYTES, err);
     if (s == DS_OK) {
         s = description_make(d, file.data, file.len, err);
     }
@@ -85,9 +89,11 @@ static enum ds_status describe(struct indexer *x, struct item *item, struct ds_e
     }
     d->row.received_us = received_us;
     if (d->row.kind == DB_REPORT) {
-        item->report = ds_bytes_take(&file);
+        s = ds_bytes_append(&item->report, file.data, file.len, err);
     }
-    return archive_path(&x->services->archive, received_us, item->arrival.id, d->path, err);
+    return s != DS_OK
+               ? s
+               : archive_path(&x->services->archive, received_us, item->arrival.id, d->path, err);
 }
 
 /* What was accepted and is not an instance is kept, with the reason, where a person can look at it.
@@ -178,7 +184,12 @@ static void settle(struct db *db, struct item *const *items, const struct db_ind
             continue;
         }
         last = items[i]->description.path;
-        if (rows[i].conflict) {
+        if (rows[i].duplicate || rows[i].reencoded) {
+            ds_log(DS_LOG_INFO, "node", "instance=%lld came again%s: it is not sent twice",
+                   (long long)rows[i].instance_id,
+                   rows[i].duplicate ? "" : ", in another encoding that is kept");
+        }
+        if (rows[i].conflict && !rows[i].duplicate) {
             ds_log(DS_LOG_WARNING, "node",
                    "instance=%lld has the SOP Instance UID of another one: both are kept",
                    (long long)rows[i].instance_id);

@@ -75,6 +75,7 @@ static enum ds_status start_one(struct intake *i, const struct config *c, uint16
         .max_associations = c->max_associations,
         .transfer_syntaxes = (const char *const *)c->transfer_syntaxes.items,
         .transfer_syntax_count = c->transfer_syntaxes.count,
+        .only_known_classes = c->only_known_sop_classes,
         .tls = tls};
     return port == 0 ? DS_OK : scp_start(out, &options, i->services->spool, &policy, err);
 }

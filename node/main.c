@@ -9,6 +9,7 @@
 #include "node/settings.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -125,6 +126,10 @@ static int run(const char *path)
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)umask(077);
+
+    /* Buffers of this size go back to the system when they are freed. Without a number of our own,
+     * glibc raises its limit with every large one, and keeps them. */
+    (void)mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);
 
     struct ds_error err = {0};
     struct node *node = NULL;

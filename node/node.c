@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "node/completer.h"
 #include "node/database.h"
 #include "node/deliverer.h"
@@ -83,6 +84,7 @@ static enum ds_status open_state(struct node *n, struct ds_error *err)
         s = archive_open(&n->services.archive, c->state_dir, err);
     }
     if (s == DS_OK) {
+        ds_scratch_set_folder(n->services.archive.state_dir);
         s = arrivals_new(&n->services.arrivals, QUEUE_ENTRIES, err);
     }
     return s == DS_OK ? open_spool(n, c, err) : s;

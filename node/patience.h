@@ -18,7 +18,7 @@ struct patience {
         int64_t study_id; /* 0: free */
         int64_t not_before_ms;
         unsigned failures;
-        unsigned pending; /* instances it had then: another number is worth another try */
+        unsigned pending; /* instances and reports it had: another number is worth another try */
         uint32_t said;    /* bits */
         uint64_t used;    /* for replacing the one that was not asked for longest */
     } rows[PATIENCE_ROOM];

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum ds_status planner_send_as_is(const struct due_study *due, int64_t instance_id,
-                                  const char *note, struct draft *draft, struct ds_error *err)
+static enum ds_status add_as_is(const struct due_study *due, int64_t instance_id, bool held,
+                                const char *note, struct draft *draft, struct ds_error *err)
 {
     for (size_t i = 0; i < due->rule->send_to.count; i++) {
         const struct db_planned_delivery delivery = {.instance_id = instance_id,
@@ -20,6 +20,7 @@ enum ds_status planner_send_as_is(const struct due_study *due, int64_t instance_
                                                      .action = DB_SEND_AS_IS,
                                                      .capsule = DRAFT_NO_CAPSULE,
                                                      .share_index = -1,
+                                                     .held = held,
                                                      .note = note};
         const enum ds_status s = draft_add_delivery(draft, &delivery, err);
         if (s != DS_OK) {
@@ -29,21 +30,16 @@ enum ds_status planner_send_as_is(const struct due_study *due, int64_t instance_
     return DS_OK;
 }
 
-static enum ds_status mark_reports_sent(const struct due_study *due, struct draft *draft,
-                                        struct ds_error *err)
+enum ds_status planner_send_as_is(const struct due_study *due, int64_t instance_id,
+                                  const char *note, struct draft *draft, struct ds_error *err)
 {
-    struct db_report *reports = NULL;
-    size_t count = 0;
-    enum ds_status s = db_reports_unsent(due->db, due->study->study_id, &reports, &count, err);
-    for (size_t i = 0; s == DS_OK && i < count; i++) {
-        /* A report that came by DICOM goes as the instance that it is. A dropped one has no
-         * instance: it waits for a rule that takes it along. */
-        if (strcmp(reports[i].media_type, "application/dicom") == 0) {
-            s = draft_add_report(draft, reports[i].id, err);
-        }
-    }
-    db_reports_free(reports, count);
-    return s;
+    return add_as_is(due, instance_id, false, note, draft, err);
+}
+
+enum ds_status planner_hold(const struct due_study *due, int64_t instance_id, const char *note,
+                            struct draft *draft, struct ds_error *err)
+{
+    return add_as_is(due, instance_id, true, note, draft, err);
 }
 
 enum ds_status planner_forward(const struct due_study *due, struct draft *draft,
@@ -56,7 +52,7 @@ enum ds_status planner_forward(const struct due_study *due, struct draft *draft,
             s = planner_send_as_is(due, due->instances[i].id, "", draft, err);
         }
     }
-    return s == DS_OK && due->rule != NULL ? mark_reports_sent(due, draft, err) : s;
+    return s;
 }
 
 /* ---- protecting ---- */
@@ -64,6 +60,7 @@ enum ds_status planner_forward(const struct due_study *due, struct draft *draft,
 /* What one sealing needs; its arrays are as long as the study's instances. */
 struct sealing {
     const struct due_study *due;
+    bool again; /* the instances belong to an earlier generation */
     struct carrier_plan *plan;
     size_t *planned; /* positions in due->instances, in the order of the plan */
     size_t planned_count;
@@ -110,6 +107,24 @@ static enum carrier_attributes wanted_attributes(const struct config_protect *p)
                                                   : CARRIER_ATTRIBUTES_AUTO;
 }
 
+static unsigned named_measurement(const struct config_protect *p)
+{
+    static const struct {
+        enum config_measurement named;
+        enum carrier_measurement kind;
+    } kinds[] = {
+        {CONFIG_MEASURES_RT_DOSE, CARRIER_MEASURES_RT_DOSE},
+        {CONFIG_MEASURES_SEGMENTATION, CARRIER_MEASURES_SEGMENTATION},
+        {CONFIG_MEASURES_PARAMETRIC_MAP, CARRIER_MEASURES_PARAMETRIC_MAP},
+        {CONFIG_MEASURES_PET, CARRIER_MEASURES_PET},
+    };
+    unsigned set = 0;
+    for (size_t i = 0; i < DS_ARRAY_SIZE(kinds); i++) {
+        set |= (p->measurement & (unsigned)kinds[i].named) != 0 ? (unsigned)kinds[i].kind : 0;
+    }
+    return set;
+}
+
 static enum ds_status find_recipients(struct sealing *s, struct ds_error *err)
 {
     const struct config_protect *p = &s->due->rule->protect;
@@ -132,6 +147,20 @@ static enum ds_status find_recipients(struct sealing *s, struct ds_error *err)
     return DS_OK;
 }
 
+/* Reports that came by DICOM are settled as the instances that they are. */
+static void leave_instances(struct sealing *s)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < s->report_count; i++) {
+        if (s->reports[i].is_instance) {
+            ds_bytes_free(&s->reports[i].data);
+        } else {
+            s->reports[left++] = s->reports[i];
+        }
+    }
+    s->report_count = left;
+}
+
 static enum ds_status find_documents(struct sealing *s, struct ds_error *err)
 {
     if (s->due->rule->protect.payload == CONFIG_PAYLOAD_INTEGRITY) {
@@ -141,6 +170,9 @@ static enum ds_status find_documents(struct sealing *s, struct ds_error *err)
         db_reports_unsent(s->due->db, s->due->study->study_id, &s->reports, &s->report_count, err);
     if (status != DS_OK) {
         return status;
+    }
+    if (s->due->rule->reports != CONFIG_REPORTS_SEAL) {
+        leave_instances(s);
     }
     s->documents = calloc(s->report_count + 1, sizeof(*s->documents));
     if (s->documents == NULL) {
@@ -160,6 +192,11 @@ static enum ds_status find_documents(struct sealing *s, struct ds_error *err)
 static enum ds_status plan_original(struct sealing *s, size_t position, struct ds_error *err)
 {
     const struct db_instance *instance = &s->due->instances[position];
+    DS_AUTO(budget_give)
+    struct budget_share share =
+        budget_take(&s->due->services->budget,
+                    budget_for_carrier(instance->path,
+                                       dicom_transfer_syntax_is_native(instance->transfer_syntax)));
     DS_AUTO(carrier_original_auto) struct carrier_original *original = NULL;
     enum ds_status status = protector_load_original(instance, &original, err);
     if (status == DS_EFORMAT || status == DS_EAUTH) {
@@ -176,27 +213,11 @@ static enum ds_status plan_original(struct sealing *s, size_t position, struct d
     return status;
 }
 
-static enum ds_status plan_originals(struct sealing *s, struct draft *draft, struct ds_error *err)
+static enum ds_status plan_originals(struct sealing *s, struct ds_error *err)
 {
     enum ds_status status = DS_OK;
     for (size_t i = 0; status == DS_OK && i < s->due->count; i++) {
-        const struct db_instance *instance = &s->due->instances[i];
-        switch (instance->kind) {
-        case DB_ORIGINAL:
-            status = plan_original(s, i, err);
-            break;
-        case DB_CARRIER:
-        case DB_RESTORED:
-            status = draft_add_instance(draft, instance->id, err);
-            if (status == DS_OK) {
-                status = planner_send_as_is(s->due, instance->id,
-                                            "it is a carrier already, or was one", draft, err);
-            }
-            break;
-        case DB_REPORT: /* travels sealed inside the others, never in clear */
-            status = draft_add_instance(draft, instance->id, err);
-            break;
-        }
+        status = plan_original(s, i, err);
     }
     return status;
 }
@@ -270,7 +291,7 @@ static enum ds_status write_deliveries(const struct sealing *s, struct draft *dr
     for (size_t i = 0; status == DS_OK && i < s->planned_count; i++) {
         struct db_planned_delivery d = delivery_of(&s->slots[i], draft->has_capsule);
         d.instance_id = s->due->instances[s->planned[i]].id;
-        status = draft_add_instance(draft, d.instance_id, err);
+        status = s->again ? DS_OK : draft_add_instance(draft, d.instance_id, err);
         for (size_t p = 0; status == DS_OK && p < peers->count; p++) {
             d.peer = peers->items[p];
             status = draft_add_delivery(draft, &d, err);
@@ -305,7 +326,9 @@ static enum ds_status prepare_sealing(struct sealing *s, struct ds_error *err)
     const struct carrier_plan_options options = {
         .unsuitable = unsuitable_placement(&s->due->rule->protect),
         .attributes = wanted_attributes(&s->due->rule->protect),
+        .keep_bitstream = s->due->rule->protect.keep_bitstream,
         .hiding = protector_hiding(&s->due->rule->protect),
+        .measurement = named_measurement(&s->due->rule->protect),
         .instances = s->due->count,
     };
     s->planned = calloc(s->due->count + 1, sizeof(*s->planned));
@@ -320,31 +343,85 @@ static enum ds_status prepare_sealing(struct sealing *s, struct ds_error *err)
     return status == DS_OK ? find_documents(s, err) : status;
 }
 
-static enum ds_status protect(struct sealing *s, struct draft *draft, struct ds_error *err)
+/* With nothing to carry them, the reports wait: see late_reports. */
+static enum ds_status plan_and_seal(struct sealing *s, struct ds_error *err)
 {
     enum ds_status status = prepare_sealing(s, err);
     if (status == DS_OK) {
-        status = plan_originals(s, draft, err);
+        status = plan_originals(s, err);
     }
-    if (status != DS_OK || s->planned_count == 0) {
-        return status;
-    }
-    struct ds_error why = {0};
-    status = seal(s, &why);
-    if (status == DS_ECAPACITY) {
-        give_up_reports(s, why.text);
-    } else if (status != DS_OK) {
-        return ds_fail(err, status, "%s", why.text);
-    }
-    status = keep_capsule(s, draft, err);
+    return status == DS_OK && s->planned_count > 0 ? seal(s, err) : status;
+}
+
+static enum ds_status write_plan(const struct sealing *s, struct draft *draft, struct ds_error *err)
+{
+    const enum ds_status status = keep_capsule(s, draft, err);
     return status == DS_OK ? write_deliveries(s, draft, err) : status;
+}
+
+static enum ds_status protect(const struct due_study *due, struct draft *draft,
+                              struct ds_error *err)
+{
+    struct sealing s = {.due = due};
+    struct ds_error why = {0};
+    enum ds_status status = plan_and_seal(&s, &why);
+    if (status == DS_ECAPACITY && s.planned_count > 0) {
+        give_up_reports(&s, why.text);
+        status = DS_OK;
+    }
+    status = status == DS_OK && s.planned_count > 0 ? write_plan(&s, draft, err)
+             : status == DS_OK                      ? DS_OK
+                                                    : ds_fail(err, status, "%s", why.text);
+    sealing_free(&s);
+    return status;
+}
+
+/* ---- reports that came after their study ---- */
+
+#define LATE_CARRIERS_MAX 8U
+
+static enum ds_status protect_again(const struct due_study *due, struct db_instance *original,
+                                    struct draft *draft, bool *done, struct ds_error *err)
+{
+    struct due_study again = *due;
+    again.instances = original;
+    again.count = 1;
+    struct sealing s = {.due = &again, .again = true};
+    enum ds_status status = plan_and_seal(&s, err);
+    *done = status == DS_OK && s.planned_count == 1 && s.report_count > 0;
+    if (*done) {
+        status = write_plan(&s, draft, err);
+    }
+    sealing_free(&s);
+    return status;
+}
+
+/* One image that went as a carrier goes once more, with a capsule of its own that holds the
+ * reports: the receiver finds it to be an instance that it has, and the reports to be new. */
+static enum ds_status late_reports(const struct due_study *due, struct draft *draft,
+                                   struct ds_error *err)
+{
+    struct db_instance *sent = NULL;
+    size_t count = 0;
+    bool done = false;
+    enum ds_status s = db_study_sent_originals(due->db, due->study->study_id, due->rule->name,
+                                               LATE_CARRIERS_MAX, &sent, &count, err);
+    for (size_t i = 0; s == DS_OK && !done && i < count; i++) {
+        s = protect_again(due, &sent[i], draft, &done, err);
+        s = s == DS_ECAPACITY ? DS_OK : s; /* the next one may hold it */
+    }
+    free(sent);
+    if (s == DS_OK && !done) {
+        return ds_fail(err, DS_ECAPACITY,
+                       "a report came after its study was sent, and none of %zu images that went "
+                       "as carriers can take it",
+                       count);
+    }
+    return s;
 }
 
 enum ds_status planner_protect(const struct due_study *due, struct draft *draft,
                                struct ds_error *err)
 {
-    struct sealing s = {.due = due};
-    const enum ds_status status = protect(&s, draft, err);
-    sealing_free(&s);
-    return status;
+    return due->study->pending == 0 ? late_reports(due, draft, err) : protect(due, draft, err);
 }

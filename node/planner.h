@@ -18,7 +18,7 @@ struct due_study {
     const struct settings *settings;
     const struct config_rule *rule; /* NULL: none matches */
     const struct db_pending_study *study;
-    const struct db_instance *instances; /* those without a generation */
+    struct db_instance *instances; /* those without a generation that are still to settle */
     size_t count;
 };
 
@@ -27,11 +27,16 @@ DS_CHECKED enum ds_status planner_send_as_is(const struct due_study *due, int64_
                                              const char *note, struct draft *draft,
                                              struct ds_error *err);
 
+/* The same, but they wait until they are requeued. */
+DS_CHECKED enum ds_status planner_hold(const struct due_study *due, int64_t instance_id,
+                                       const char *note, struct draft *draft, struct ds_error *err);
+
 /* Rules that neither protect nor recover, and no rule at all. */
 DS_CHECKED enum ds_status planner_forward(const struct due_study *due, struct draft *draft,
                                           struct ds_error *err);
 
-/* Rules with protect. */
+/* Rules with protect. A study with nothing pending has reports that came after it was sent: one of
+ * its images goes again to carry them. DS_ECAPACITY: none can. */
 DS_CHECKED enum ds_status planner_protect(const struct due_study *due, struct draft *draft,
                                           struct ds_error *err);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/protector.h"
 
-#include "base/file.h"
 #include "dicom/envelope.h"
+#include "node/renaming.h"
 
 #include <string.h>
 
@@ -17,10 +17,10 @@ static enum ds_status check_file(const struct db_instance *instance, const uint8
     return DS_OK;
 }
 
-enum ds_status protector_read_file(const struct db_instance *instance, struct ds_bytes *out,
-                                   struct ds_error *err)
+enum ds_status protector_map_file(const struct db_instance *instance, struct ds_map *out,
+                                  struct ds_error *err)
 {
-    enum ds_status s = ds_file_read(instance->path, out, err);
+    enum ds_status s = ds_map_open(out, instance->path, DICOM_FILE_MAX_BYTES, err);
     uint8_t hash[DS_SHA256_BYTES];
     if (s == DS_OK) {
         s = dicom_file_hash(out->data, out->len, hash, err);
@@ -32,12 +32,8 @@ enum ds_status protector_load_original(const struct db_instance *instance,
                                        struct carrier_original **out, struct ds_error *err)
 {
     *out = NULL;
-    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
     DS_AUTO(carrier_original_auto) struct carrier_original *original = NULL;
-    enum ds_status s = ds_file_read(instance->path, &file, err);
-    if (s == DS_OK) {
-        s = carrier_original_load(&original, file.data, file.len, err);
-    }
+    enum ds_status s = carrier_original_open(&original, instance->path, err);
     if (s == DS_OK) {
         s = check_file(instance, carrier_original_hashes(original)->file, err);
     }
@@ -101,9 +97,17 @@ struct carrier_hiding protector_hiding(const struct config_protect *p)
     };
 }
 
+const struct config_protect *protector_rule(const struct settings *settings,
+                                            const struct db_delivery *delivery)
+{
+    const struct config_rule *rule = rule_named(settings_config(settings), delivery->rule);
+    return rule != NULL && rule->has_protect ? &rule->protect : NULL;
+}
+
 enum ds_status protector_make(struct capsule_cache *cache, struct db *db,
-                              const struct settings *settings, const struct db_delivery *delivery,
-                              const char *transfer_syntax, struct carrier_made *out,
+                              const struct settings *settings, const struct config_peer *peer,
+                              const struct db_delivery *delivery, const char *transfer_syntax,
+                              const char *beside_syntax, struct carrier_made *out,
                               struct ds_error *err)
 {
     memset(out, 0, sizeof(*out));
@@ -116,7 +120,6 @@ enum ds_status protector_make(struct capsule_cache *cache, struct db *db,
         return s;
     }
     const struct config *c = settings_config(settings);
-    const struct config_rule *rule = rule_named(c, delivery->rule);
     const struct carrier_slot slot = {
         .placement = delivery->action == DB_SEND_SIDECAR ? CARRIER_SIDECAR : CARRIER_IN_PIXELS,
         .share_index = delivery->share_index < 0 ? STEGO_NO_SHARE : (uint32_t)delivery->share_index,
@@ -124,10 +127,25 @@ enum ds_status protector_make(struct capsule_cache *cache, struct db *db,
         .with_certificate = delivery->with_certificate,
     };
     static const struct config_protect gone = {.effort = CONFIG_EFFORT_FAST};
-    const struct config_protect *protect =
-        rule != NULL && rule->has_protect ? &rule->protect : &gone;
+    const struct config_protect *given = protector_rule(settings, delivery);
+    const struct config_protect *protect = given != NULL ? given : &gone;
+    DS_AUTO(carrier_uid_map_auto) struct carrier_uid_map *references = NULL;
+    bool is_second = false;
+    if (!peer->retain_uids && slot.placement == CARRIER_SIDECAR) {
+        s = renaming_map(db, delivery->instance.study_id, peer->name, c->site, &references, err);
+    } else if (!peer->retain_uids) {
+        s = renaming_is_second(db, &delivery->instance, peer->name, &is_second, err);
+    }
+    if (s != DS_OK) {
+        return s;
+    }
     const struct carrier_make_options options = {
-        .retain_uids = protect->retain_uids,
+        .retain_uids = peer->retain_uids,
+        .uid_from_capsule = delivery->again,
+        .site = c->site,
+        .uid_from_content = is_second,
+        .references = references,
+        .beside_syntax = beside_syntax,
         .hiding = protector_hiding(protect),
         .station = c->ae_title,
         .transfer_syntax = transfer_syntax,

@@ -5,13 +5,15 @@
 #ifndef DICOMSTEGO_NODE_PROTECTOR_H
 #define DICOMSTEGO_NODE_PROTECTOR_H
 
+#include "base/map.h"
 #include "carrier/carrier.h"
 #include "db/db.h"
 #include "node/settings.h"
 
-/* Reads an instance from the archive. DS_EAUTH when it is not the file that was indexed. */
-DS_CHECKED enum ds_status protector_read_file(const struct db_instance *instance,
-                                              struct ds_bytes *out, struct ds_error *err);
+/* An instance in the archive. DS_EAUTH when it is not the file that was indexed. *out needs
+ * ds_map_close, also on failure. */
+DS_CHECKED enum ds_status protector_map_file(const struct db_instance *instance, struct ds_map *out,
+                                             struct ds_error *err);
 /* The same, loaded. */
 DS_CHECKED enum ds_status protector_load_original(const struct db_instance *instance,
                                                   struct carrier_original **out,
@@ -27,12 +29,18 @@ void capsule_cache_free(struct capsule_cache *c);
 /* What a rule asks of hiding. */
 struct carrier_hiding protector_hiding(const struct config_protect *p);
 
-/* Makes the delivery's carrier or sidecar in transfer_syntax (native; NULL: Explicit VR Little
- * Endian) and proves it. */
+/* What the delivery's rule asks of protecting; NULL when the rule is gone, or asks nothing. */
+const struct config_protect *protector_rule(const struct settings *settings,
+                                            const struct db_delivery *delivery);
+
+/* Makes the delivery's carrier or sidecar for peer in transfer_syntax and proves it. beside_syntax:
+ * of what goes beside a sidecar, where that is not the original itself.
+ * DS_EUNSUPPORTED: there is no lossless form of this image in it. */
 DS_CHECKED enum ds_status protector_make(struct capsule_cache *cache, struct db *db,
                                          const struct settings *settings,
+                                         const struct config_peer *peer,
                                          const struct db_delivery *delivery,
-                                         const char *transfer_syntax, struct carrier_made *out,
-                                         struct ds_error *err);
+                                         const char *transfer_syntax, const char *beside_syntax,
+                                         struct carrier_made *out, struct ds_error *err);
 
 #endif

@@ -16,7 +16,8 @@ struct made_here {
     size_t len;
     enum db_kind kind;
     int64_t restored_from;
-    char prefix; /* of the archive's ID */
+    char prefix;  /* of the archive's ID */
+    bool is_owed; /* by the instance that it is the same as: not again */
 };
 
 /* The row was there before, with a file somewhere: keep one file, where the row says. */
@@ -72,20 +73,18 @@ static enum ds_status take_in(struct recovery *r, const struct made_here *made,
     if (s != DS_OK || draft_has_instance(r->draft, row.instance_id)) {
         return s;
     }
-    struct db_instance *known = calloc(1, sizeof(*known));
-    if (known == NULL) {
-        return ds_fail(err, DS_ENOMEM, "out of memory");
+    if (row.reencoded) {
+        const struct db_planned_absence again = {row.instance_id, "duplicate",
+                                                 "the same data set was restored before"};
+        return draft_add_absence(r->draft, &again, err);
     }
-    if (row.duplicate) {
-        s = db_instance_get(r->due->db, row.instance_id, known, err);
-    }
-    const bool delivered_before = known->generation != 0;
-    free(known);
-    if (s != DS_OK || delivered_before) {
-        return s;
+    if (row.generation != 0) {
+        return DS_OK; /* also when it came back to the very path that it had */
     }
     s = draft_add_instance(r->draft, row.instance_id, err);
-    return s == DS_OK ? planner_send_as_is(r->due, row.instance_id, "", r->draft, err) : s;
+    return s == DS_OK && !made->is_owed
+               ? planner_send_as_is(r->due, row.instance_id, "", r->draft, err)
+               : s;
 }
 
 static enum ds_status add_events(struct recovery *r, const struct db_instance *carrier,
@@ -115,22 +114,44 @@ static enum ds_status add_events(struct recovery *r, const struct db_instance *c
     return db_event_add(r->due->db, events, count, err);
 }
 
+static enum ds_status keep_reference(struct recovery *r, const struct carrier_restored *restored,
+                                     struct ds_error *err)
+{
+    DS_AUTO(dicom_dataset_auto) struct dicom_dataset *d = NULL;
+    size_t left_out = 0;
+    enum ds_status s = dicom_dataset_view(&d, restored->file.data, restored->file.len, NULL, err);
+    if (s == DS_OK) {
+        dicom_dataset_remove(d, DICOM_TAG_PIXEL_DATA); /* compressed ones would not be left out */
+        s = dicom_dataset_write_hollow(d, &r->reference, &left_out, err);
+    }
+    return s;
+}
+
 enum ds_status recovered_keep_instance(struct recovery *r, const struct db_instance *carrier,
                                        const struct carrier_found *found,
                                        const struct carrier_restored *restored,
                                        struct ds_error *err)
 {
-    const struct made_here made = {.file = restored->file.data,
-                                   .len = restored->file.len,
-                                   .kind = DB_RESTORED,
-                                   .restored_from = carrier->id,
-                                   .prefix = 'r'};
+    const struct beside_pair *pair = beside_pair_of(&r->beside, carrier->id);
+    const struct made_here made = {
+        .file = restored->file.data,
+        .len = restored->file.len,
+        .kind = DB_RESTORED,
+        .restored_from = carrier->id,
+        .prefix = 'r',
+        .is_owed =
+            pair != NULL && pair->is_owed &&
+            memcmp(pair->instance.dataset_hash, restored->hashes.dataset, DS_SHA256_BYTES) == 0};
     enum ds_status s = take_in(r, &made, err);
     if (s == DS_OK) {
         s = draft_add_instance(r->draft, carrier->id, err);
     }
+    if (s == DS_OK && pair != NULL && beside_is_pending(pair) &&
+        !draft_has_instance(r->draft, pair->instance.id)) {
+        s = draft_add_instance(r->draft, pair->instance.id, err);
+    }
     if (s == DS_OK && r->reference.len == 0) {
-        s = ds_bytes_append(&r->reference, made.file, made.len, err);
+        s = keep_reference(r, restored, err);
     }
     if (s == DS_OK) {
         s = add_events(r, carrier, found, restored, err);
@@ -143,7 +164,7 @@ static enum ds_status deliver_report(struct recovery *r, const struct dicom_data
                                      const struct stego_opened_document *report,
                                      struct ds_error *err)
 {
-    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES);
     const enum ds_status s = carrier_report_to_dicom(report, reference, &file, err);
     if (s == DS_EUNSUPPORTED || s == DS_EFORMAT) {
         ds_log(DS_LOG_WARNING, "node",
@@ -182,7 +203,7 @@ static enum ds_status read_reference(const struct recovery *r, struct dicom_data
                (long long)r->due->study->study_id);
         return DS_OK;
     }
-    return dicom_dataset_read(out, r->reference.data, r->reference.len, NULL, err);
+    return dicom_dataset_read(out, r->reference.data, r->reference.len, DICOM_EXPLICIT_LE, err);
 }
 
 enum ds_status recovered_keep_reports(struct recovery *r, const struct capsule_group *group,

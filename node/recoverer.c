@@ -5,6 +5,7 @@
 #include "node/protector.h"
 #include "node/recovery.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ static void recovery_free(struct recovery *r)
     }
     free(r->groups);
     free(r->again);
+    beside_free(&r->beside);
     ds_bytes_free(&r->reference);
 }
 
@@ -59,16 +61,12 @@ static bool is_transient(enum ds_status s)
     return s == DS_EIO || s == DS_ENOMEM || s == DS_ENOTFOUND || s == DS_EINVAL;
 }
 
-/* Takes a carrier out of the flow. The others go on. */
-static enum ds_status refuse(struct recovery *r, const struct db_instance *carrier,
-                             enum ds_status why, const char *reason, struct ds_error *err)
+static enum ds_status refuse_one(struct recovery *r, const struct db_instance *carrier,
+                                 enum ds_status why, const char *reason, struct ds_error *err)
 {
     ds_log(DS_LOG_WARNING, "node", "study=%lld instance=%lld status=%s carrier refused: %s",
            (long long)carrier->study_id, (long long)carrier->id, ds_status_name(why), reason);
     r->refused_count++;
-    char text[DS_ERROR_TEXT_BYTES]; /* reason may lie in *err */
-    memcpy(text, reason, strnlen(reason, sizeof(text) - 1) + 1);
-    text[sizeof(text) - 1] = '\0';
     const struct db_event event = {.kind = "refused",
                                    .instance_id = carrier->id,
                                    .study_id = carrier->study_id,
@@ -77,15 +75,40 @@ static enum ds_status refuse(struct recovery *r, const struct db_instance *carri
     struct db_event filled = event;
     memcpy(filled.before, carrier->file_hash, DS_SHA256_BYTES);
     const enum ds_status s = db_event_add(r->due->db, &filled, 1, err);
-    return s == DS_OK ? db_instance_quarantine(r->due->db, carrier->id, text, err) : s;
+    return s == DS_OK ? db_instance_quarantine(r->due->db, carrier->id, reason, err) : s;
 }
 
-static enum ds_status open_carrier(struct recovery *r, const struct db_instance *carrier,
-                                   struct carrier_found **found, struct ds_error *err)
+/* Takes a carrier out of the flow, and with a sidecar what nobody vouches for now. The others go
+ * on. */
+static enum ds_status refuse(struct recovery *r, const struct db_instance *carrier,
+                             enum ds_status why, const char *reason, struct ds_error *err)
 {
-    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
-    const enum ds_status s = protector_read_file(carrier, &file, err);
-    return s == DS_OK ? carrier_found_load(found, file.data, file.len, &r->keyring, NULL, err) : s;
+    char text[DS_ERROR_TEXT_BYTES]; /* reason may lie in *err */
+    (void)snprintf(text, sizeof(text), "%.*s", (int)sizeof(text) - 1, reason);
+    const enum ds_status s = refuse_one(r, carrier, why, text, err);
+    const struct beside_pair *pair = beside_pair_of(&r->beside, carrier->id);
+    if (s != DS_OK || pair == NULL || !beside_is_pending(pair)) {
+        return s;
+    }
+    char with[DS_ERROR_TEXT_BYTES];
+    (void)snprintf(with, sizeof(with), "refused with its sidecar: %.150s", text);
+    return refuse_one(r, &pair->instance, why, with, err);
+}
+
+static struct budget_share take_memory(const struct recovery *r, const struct db_instance *carrier)
+{
+    const bool is_native = dicom_transfer_syntax_is_native(carrier->transfer_syntax);
+    return budget_take(&r->due->services->budget, budget_for_carrier(carrier->path, is_native));
+}
+
+/* What is found borrows from the file. */
+static enum ds_status open_carrier(struct recovery *r, const struct db_instance *carrier,
+                                   struct ds_map *file, struct carrier_found **found,
+                                   struct ds_error *err)
+{
+    const enum ds_status s = protector_map_file(carrier, file, err);
+    return s == DS_OK ? carrier_found_load(found, file->data, file->len, &r->keyring, NULL, err)
+                      : s;
 }
 
 /* A carrier whose key or attributes travel in the shares stays pending while shares may still come:
@@ -124,9 +147,38 @@ static enum ds_status judge(struct recovery *r, size_t position, const struct ca
     return refuse(r, carrier, answer, err == NULL ? "" : err->text, err);
 }
 
-static enum ds_status restore(struct recovery *r, size_t position,
-                              const struct carrier_found *found, bool last, struct ds_error *err)
+/* A sidecar is given the instance that it belongs to. DS_ENOTFOUND: that has not come. */
+static enum ds_status join(const struct recovery *r, const struct db_instance *carrier,
+                           struct carrier_found *found, struct ds_error *err)
 {
+    const struct beside_pair *pair = beside_pair_of(&r->beside, carrier->id);
+    if (pair == NULL || !pair->has_instance) {
+        return ds_fail(err, DS_ENOTFOUND, "the instance that the sidecar belongs to did not come");
+    }
+    DS_AUTO(ds_map_close) struct ds_map map = {0};
+    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES);
+    enum ds_status s = protector_map_file(&pair->instance, &map, err);
+    if (s == DS_OK) {
+        s = ds_bytes_append(&file, map.data, map.len, err);
+    }
+    return s == DS_OK ? carrier_found_join(found, &file, err) : s;
+}
+
+/* The instance may be on its way, as missing shares may be. */
+static enum ds_status wait_for_instance(struct recovery *r, const struct db_instance *carrier,
+                                        struct ds_error *err)
+{
+    if (r->due->study->age_us >= SHARES_WAIT_US) {
+        return refuse(r, carrier, DS_ENOTFOUND, err->text, err);
+    }
+    r->draft->waiting++;
+    return DS_OK;
+}
+
+static enum ds_status restore(struct recovery *r, size_t position, struct carrier_found *found,
+                              bool last, struct ds_error *err)
+{
+    const struct db_instance *carrier = &r->due->instances[position];
     struct capsule_group *group = NULL;
     const struct stego_part *part = carrier_found_part(found);
     enum ds_status s = group_of(r, stego_part_manifest(part)->capsule_id, &group, err);
@@ -136,6 +188,15 @@ static enum ds_status restore(struct recovery *r, size_t position,
     if (s != DS_OK) {
         return s;
     }
+    if (carrier_found_placement(found) == CARRIER_SIDECAR) {
+        s = join(r, carrier, found, err);
+        if (s == DS_ENOTFOUND) {
+            return wait_for_instance(r, carrier, err);
+        }
+        if (s != DS_OK) {
+            return is_transient(s) ? s : refuse(r, carrier, s, err->text, err);
+        }
+    }
     struct carrier_restored restored = {0};
     s = carrier_restore(found, group->collector, &r->keyring, &restored, err);
     s = judge(r, position, found, group, s, &restored, last, err);
@@ -143,11 +204,12 @@ static enum ds_status restore(struct recovery *r, size_t position,
     return s;
 }
 
-/* A plain image with a mark by chance, or one that the sender let pass: forwarded as it is. */
+/* A plain image with a mark by chance, or one that the sender let pass: forwarded as it is. What
+ * has a sidecar waits for the sidecar's turn. */
 static enum ds_status forward_plain(struct recovery *r, const struct db_instance *instance,
                                     struct ds_error *err)
 {
-    if (draft_has_instance(r->draft, instance->id)) {
+    if (draft_has_instance(r->draft, instance->id) || beside_holds(&r->beside, instance->id)) {
         return DS_OK; /* its carrier brought it again before its own turn came */
     }
     const enum ds_status s = draft_add_instance(r->draft, instance->id, err);
@@ -158,8 +220,10 @@ static enum ds_status recover_carrier(struct recovery *r, size_t position, bool 
                                       struct ds_error *err)
 {
     const struct db_instance *carrier = &r->due->instances[position];
+    DS_AUTO(budget_give) struct budget_share share = take_memory(r, carrier);
+    DS_AUTO(ds_map_close) struct ds_map file = {0};
     DS_AUTO(carrier_found_auto) struct carrier_found *found = NULL;
-    const enum ds_status s = open_carrier(r, carrier, &found, err);
+    const enum ds_status s = open_carrier(r, carrier, &file, &found, err);
     if (s == DS_OK) {
         return restore(r, position, found, last, err);
     }
@@ -216,8 +280,10 @@ static enum ds_status gather_earlier(struct recovery *r, struct ds_error *err)
     enum ds_status s =
         db_study_planned_carriers(r->due->db, r->due->study->study_id, &earlier, &count, err);
     for (size_t i = 0; s == DS_OK && i < count; i++) {
+        DS_AUTO(budget_give) struct budget_share share = take_memory(r, &earlier[i]);
+        DS_AUTO(ds_map_close) struct ds_map file = {0};
         DS_AUTO(carrier_found_auto) struct carrier_found *found = NULL;
-        if (open_carrier(r, &earlier[i], &found, NULL) != DS_OK) {
+        if (open_carrier(r, &earlier[i], &file, &found, NULL) != DS_OK) {
             continue; /* it was judged in its own generation */
         }
         const struct stego_part *part = carrier_found_part(found);
@@ -266,7 +332,10 @@ static enum ds_status recover_all(struct recovery *r, struct ds_error *err)
         return ds_fail(err, DS_ENOMEM, "out of memory");
     }
     r->group_room = r->due->count;
-    enum ds_status s = first_pass(r, err);
+    enum ds_status s = beside_find(&r->beside, r->due, &r->keyring, err);
+    if (s == DS_OK) {
+        s = first_pass(r, err);
+    }
     if (s == DS_OK) {
         s = gather_earlier(r, err);
     }

@@ -6,6 +6,7 @@
 #define DICOMSTEGO_NODE_RECOVERY_H
 
 #include "carrier/carrier.h"
+#include "node/beside.h"
 #include "node/planner.h"
 
 /* The shares of one capsule. A study has one as a rule, more when it was sent more than once. */
@@ -18,19 +19,22 @@ struct recovery {
     const struct due_study *due;
     struct draft *draft;
     struct stego_keyring keyring;
+    struct beside beside; /* the sidecars of this generation */
     const struct stego_identity *identity;
     struct capsule_group *groups;
     size_t group_count, group_room;
     size_t *again; /* carriers to be tried once more when all shares are gathered */
     size_t again_count;
-    struct ds_bytes
-        reference; /* the first restored file: the reports take patient and study from it */
+    /* The first restored data set, Explicit VR Little Endian without its pixels: the reports take
+     * patient and study from it. */
+    struct ds_bytes reference;
     size_t restored_count, refused_count;
 };
 
 /* recovered.c */
 
-/* A proven restored file: into the archive, the database and the draft. */
+/* A proven restored file: into the archive, the database and the draft; with a sidecar, the
+ * instance that it belongs to gets its generation, and is owed nothing more. */
 DS_CHECKED enum ds_status recovered_keep_instance(struct recovery *r,
                                                   const struct db_instance *carrier,
                                                   const struct carrier_found *found,

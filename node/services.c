@@ -9,6 +9,7 @@ void services_init(struct services *s)
 {
     memset(s, 0, sizeof(*s));
     bell_init(&s->bell);
+    budget_init(&s->budget, BUDGET_TOTAL_BYTES);
     (void)pthread_mutex_init(&s->lock, NULL);
     atomic_init(&s->stopping, false);
     atomic_init(&s->db, NULL);
@@ -20,6 +21,7 @@ void services_finish(struct services *s)
     arrivals_free(s->arrivals);
     spool_close(s->spool);
     (void)pthread_mutex_destroy(&s->lock);
+    budget_finish(&s->budget);
     bell_finish(&s->bell);
 }
 

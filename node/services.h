@@ -12,6 +12,7 @@
 #include "node/archive.h"
 #include "node/arrivals.h"
 #include "node/bell.h"
+#include "node/budget.h"
 #include "node/settings.h"
 #include "scp/spool.h"
 
@@ -20,6 +21,7 @@
 struct services {
     struct bell
         bell; /* rung for new deliveries, new settings, a database that came back, the stop */
+    struct budget budget; /* working memory for whoever handles images */
     struct archive archive;
     struct spool *spool;
     struct arrivals *arrivals; /* from the listeners to the indexer */

@@ -2,15 +2,12 @@
 #include "scp/part10.h"
 
 #include "dicom/dataset.h"
+#include "dicom/implementation.h"
 
 #include <string.h>
 
 #define PREAMBLE_BYTES   128U
 #define HEADER_MAX_BYTES 2048U
-
-/* The same for every file that this software makes (PS3.10 7.1, PS3.7 D.3.3.2). */
-static const char implementation_class[] = "2.25.130482316512954271857893004632177263851";
-static const char implementation_version[] = "DICOMSTEGO " DICOMSTEGO_VERSION;
 
 struct meta_element {
     uint16_t element;
@@ -48,8 +45,8 @@ static enum ds_status put_elements(const struct spool_meta *m, struct ds_bytes *
         {0x0002, "UI", m->sop_class_uid, DICOM_UID_BYTES - 1},
         {0x0003, "UI", m->sop_instance_uid, DICOM_UID_BYTES - 1},
         {0x0010, "UI", m->transfer_syntax, DICOM_UID_BYTES - 1},
-        {0x0012, "UI", implementation_class, DICOM_UID_BYTES - 1},
-        {0x0013, "SH", implementation_version, 16},
+        {0x0012, "UI", DICOM_IMPLEMENTATION_CLASS_UID, DICOM_UID_BYTES - 1},
+        {0x0013, "SH", DICOM_IMPLEMENTATION_VERSION_NAME, 16},
         {0x0016, "AE", m->calling_ae, DICOM_AE_BYTES - 1},
         {0x0018, "AE", m->called_ae, DICOM_AE_BYTES - 1},
     };

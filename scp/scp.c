@@ -3,13 +3,12 @@
 
 #include "base/log.h"
 #include "dicom/envelope.h"
+#include "dicom/identity.h"
+#include "dicom/transfer_syntax.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Explicit VR Little Endian in one deflated stream (PS3.5 A.5): no element in it can be seen from
- * outside. */
 
 struct scp {
     struct dicom_listener *listener;
@@ -22,6 +21,8 @@ struct incoming {
     struct scp *scp;
     const struct dicom_peer *peer; /* lives as long as the association, hence longer than this */
     struct spool_writer *writer;
+    char sop_class_uid[DICOM_UID_BYTES];
+    char sop_instance_uid[DICOM_UID_BYTES];
     char transfer_syntax[DICOM_UID_BYTES];
 };
 
@@ -91,7 +92,9 @@ static uint16_t store_begin(void *context, const struct dicom_store_request *req
         incoming_free(in);
         return refuse(request->peer, st, &err);
     }
-    /* The spool has checked its length. */
+    /* The spool has checked the lengths. */
+    memcpy(in->sop_class_uid, request->sop_class_uid, strlen(request->sop_class_uid) + 1);
+    memcpy(in->sop_instance_uid, request->sop_instance_uid, strlen(request->sop_instance_uid) + 1);
     memcpy(in->transfer_syntax, request->transfer_syntax, strlen(request->transfer_syntax) + 1);
     *sink = in;
     return DICOM_STATUS_SUCCESS;
@@ -105,30 +108,65 @@ static uint16_t store_data(void *sink, const uint8_t *data, size_t len)
     return st == DS_OK ? DICOM_STATUS_SUCCESS : refuse(in->peer, st, &err);
 }
 
-/* Do the elements add up? Their values are nobody's business here. */
-static enum ds_status look_at(struct incoming *in, struct ds_error *err)
+/* Group 0002 does not belong into a data set (PS3.10 7.1), and in a file its elements would be read
+ * as a continuation of ours, which are the record of who sent what. A deflated stream that happens
+ * to begin so could not be told from it either. */
+static bool begins_like_meta(const uint8_t *data, size_t len)
+{
+    return len >= 2 && data[0] == 2 && data[1] == 0;
+}
+
+/* Do the elements add up? Their values are nobody's business here, but for the two that say which
+ * instance it is. A deflated data set shows its beginning only. */
+static enum ds_status look_at(struct incoming *in, struct dicom_identity *out, struct ds_error *err)
 {
     const uint8_t *data = NULL;
     size_t len = 0;
-    const enum ds_status st = spool_peek(in->writer, &data, &len, err);
-    if (st != DS_OK) {
-        return st;
+    enum ds_status st = spool_peek(in->writer, &data, &len, err);
+    if (st == DS_OK && len == 0) {
+        st = ds_fail(err, DS_EFORMAT, "an empty data set");
     }
-    if (len == 0) {
-        return ds_fail(err, DS_EFORMAT, "an empty data set");
+    if (st == DS_OK && begins_like_meta(data, len)) {
+        st = ds_fail(err, DS_EFORMAT, "group 0002 in a data set");
     }
-    if (strcmp(in->transfer_syntax, DICOM_DEFLATED_LE) == 0) {
-        return DS_OK;
+    const bool deflated = strcmp(in->transfer_syntax, DICOM_DEFLATED_LE) == 0;
+    if (st == DS_OK && !deflated && len % 2 != 0) {
+        st = ds_fail(err, DS_EFORMAT, "a data set of odd length"); /* PS3.5 7.1 */
     }
     struct dicom_envelope envelope;
-    return dicom_envelope_scan_dataset(data, len, in->transfer_syntax, &envelope, err);
+    if (st == DS_OK && !deflated) {
+        st = dicom_envelope_scan_dataset(data, len, in->transfer_syntax, &envelope, err);
+    }
+    return st == DS_OK ? dicom_identity_read(data, len, in->transfer_syntax, out, err) : st;
+}
+
+/* PS3.4 B.2.3: the data set must be of the class, and the instance, of the command. One that does
+ * not say is nobody else's either: it is kept, and what comes after the spool judges it. */
+static bool is_the_announced(const struct incoming *in, const struct dicom_identity *is)
+{
+    return (is->sop_class_uid[0] == '\0' || strcmp(is->sop_class_uid, in->sop_class_uid) == 0) &&
+           (is->sop_instance_uid[0] == '\0' ||
+            strcmp(is->sop_instance_uid, in->sop_instance_uid) == 0);
+}
+
+static uint16_t mismatch(const struct incoming *in)
+{
+    ds_log(DS_LOG_ERROR, "scp",
+           "assoc=%" PRIu64 " peer=%s status=%04x not stored: the data set has another SOP class "
+           "or instance than the command",
+           in->peer->association, in->peer->calling_ae, DICOM_STATUS_MISMATCH);
+    return DICOM_STATUS_MISMATCH;
 }
 
 static uint16_t accept_instance(struct incoming *in)
 {
     struct ds_error err = {DS_OK, ""};
     struct spool_entry entry;
-    enum ds_status st = look_at(in, &err);
+    struct dicom_identity identity;
+    enum ds_status st = look_at(in, &identity, &err);
+    if (st == DS_OK && !is_the_announced(in, &identity)) {
+        return mismatch(in);
+    }
     if (st == DS_OK) {
         st = spool_commit(in->writer, &entry, &err);
         in->writer = NULL; /* ended either way */

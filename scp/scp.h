@@ -3,7 +3,8 @@
  * scp - what others ask of us: verification (C-ECHO) and storage (C-STORE into the spool).
  *
  * The answer to a C-STORE: 0000H after spool_commit; A700 when the disk is below its watermark or
- * fails; A900 when the SOP class does not fit the context; C000 when the data set is not one;
+ * fails; A900 when the SOP class does not fit the context, or the data set is of another class or
+ * instance than the command says; C000 when the data set is not one;
  * 0124 when the peer may not store. Every answer but 0000H is logged with its cause.
  */
 #ifndef DICOMSTEGO_SCP_SCP_H

@@ -54,5 +54,7 @@ void scu_link_release(struct scu_link *l);
 
 /* The table above, for tests and for the worker's log. */
 enum scu_verdict scu_verdict_of(uint16_t dimse_status);
+/* Does the peer have it, with a warning or without? */
+bool scu_was_delivered(const struct scu_outcome *o);
 
 #endif

@@ -28,3 +28,8 @@ enum scu_verdict scu_verdict_of(uint16_t dimse_status)
     }
     return SCU_PERMANENT;
 }
+
+bool scu_was_delivered(const struct scu_outcome *o)
+{
+    return o->verdict == SCU_DELIVERED || o->verdict == SCU_WARNING;
+}

@@ -2,7 +2,7 @@
 #include "scp/scp.h"
 
 #include "base/file.h"
-#include "tests/unit/dicom/programs.h"
+#include "tests/unit/dicom/raw_peer.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -192,6 +192,67 @@ static void what_is_no_data_set_is_not_understood(void **state)
     dicom_requestor_close(r);
 }
 
+/* A UID element of group 0008 in Explicit VR Little Endian. */
+static void put_uid(struct ds_bytes *b, uint8_t element, const char *uid)
+{
+    const size_t len = strlen(uid) + strlen(uid) % 2;
+    const uint8_t head[] = {8, 0, element, 0, 'U', 'I', (uint8_t)len, 0};
+    assert_int_equal(ds_bytes_append(b, head, sizeof(head), NULL), DS_OK);
+    assert_int_equal(ds_bytes_append(b, uid, len, NULL), DS_OK);
+}
+
+static uint16_t send_as(struct dicom_requestor *r, const char *class_uid, const char *instance)
+{
+    struct ds_bytes b = DS_BYTES_INIT(4096);
+    put_uid(&b, 0x16, class_uid);
+    put_uid(&b, 0x18, instance);
+    assert_int_equal(ds_bytes_append(&b, sound, sizeof(sound), NULL), DS_OK);
+    const uint16_t status = send_to(r, b.data, b.len);
+    ds_bytes_free(&b);
+    return status;
+}
+
+/* PS3.4 B.2.3; the command says CT and 1.2.3.4. */
+static void another_instance_than_announced_is_a_mismatch(void **state)
+{
+    struct node *n = *state;
+    struct dicom_requestor *r = NULL;
+    assert_int_equal(try_open(n, &r), DS_OK);
+    assert_int_equal(send_as(r, "1.2.840.10008.5.1.4.1.1.4", "1.2.3.4"), 0xa900);
+    assert_int_equal(send_as(r, CT, "1.2.3.4.5"), 0xa900);
+    assert_int_equal(n->stored, 0);
+    assert_int_equal(files_in(n, "new") + files_in(n, "tmp"), 0);
+    assert_int_equal(send_as(r, CT, "1.2.3.4"), 0);
+    assert_int_equal(n->stored, 1);
+    dicom_requestor_close(r);
+}
+
+/* In the file it would stand right behind our own group 0002 and overrule it. */
+static void a_data_set_cannot_forge_the_record_of_its_acceptance(void **state)
+{
+    struct node *n = *state;
+    struct ds_bytes b = DS_BYTES_INIT(4096);
+    static const uint8_t source[] = {2, 0, 0x16, 0, 'A', 'E', 4, 0, 'B', 'O', 'S', 'S'};
+    assert_int_equal(ds_bytes_append(&b, source, sizeof(source), NULL), DS_OK);
+    assert_int_equal(ds_bytes_append(&b, sound, sizeof(sound), NULL), DS_OK);
+    assert_int_equal(send_once(n, b.data, b.len), 0xc000);
+    ds_bytes_free(&b);
+    assert_int_equal(n->stored, 0);
+    assert_int_equal(files_in(n, "new") + files_in(n, "tmp"), 0);
+}
+
+static void an_odd_length_is_no_data_set(void **state)
+{
+    struct node *n = *state;
+    const int fd = raw_associate(scp_port(n->scp), CT, EXPLICIT);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(raw_store_command(fd, CT, "1.2.3.4"));
+        assert_true(raw_pdata(fd, 0x02, sound, sizeof(sound) - i, sizeof(sound) - i));
+        assert_int_equal(raw_status(fd), i == 0 ? 0 : 0xc000);
+    }
+    (void)close(fd);
+}
+
 static void rights_are_asked_for(void **state)
 {
     struct node *n = *state;
@@ -353,6 +414,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(success_means_stored, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_no_data_set_is_not_understood, setup, teardown),
+        cmocka_unit_test_setup_teardown(another_instance_than_announced_is_a_mismatch, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_data_set_cannot_forge_the_record_of_its_acceptance, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(an_odd_length_is_no_data_set, setup, teardown),
         cmocka_unit_test_setup_teardown(rights_are_asked_for, setup, teardown),
         cmocka_unit_test_setup_teardown(a_disk_below_its_watermark_is_out_of_resources, setup,
                                         teardown),

@@ -2,6 +2,7 @@
 #include "scu/scu.h"
 
 #include "base/file.h"
+#include "dicom/sop_class.h"
 #include "tests/unit/dicom/programs.h"
 
 #include <dirent.h>
@@ -110,6 +111,21 @@ static void each_status_has_its_verdict(void **state)
     };
     for (size_t i = 0; i < DS_ARRAY_SIZE(rows); i++) {
         assert_int_equal(scu_verdict_of(rows[i].status), rows[i].verdict);
+    }
+}
+
+static void a_warning_counts_as_delivered(void **state)
+{
+    (void)state;
+    static const bool delivered[] = {
+        [SCU_DELIVERED] = true,
+        [SCU_WARNING] = true,
+        [SCU_TRANSIENT] = false,
+        [SCU_PERMANENT] = false,
+    };
+    for (size_t i = 0; i < DS_ARRAY_SIZE(delivered); i++) {
+        const struct scu_outcome o = {.verdict = (enum scu_verdict)i};
+        assert_int_equal(scu_was_delivered(&o), delivered[i]);
     }
 }
 
@@ -246,16 +262,16 @@ static void more_contexts_than_fit_begin_a_new_set(void **state)
     peer_start(&p, 0);
     struct scu_link *l = link_to(p.port, "PEER");
     size_t count = 0;
-    const char *const *classes = dicom_storage_classes(&count);
+    const struct dicom_sop_class *classes = dicom_sop_classes(&count);
     struct dicom_context contexts[128];
     for (size_t i = 0; i < DS_ARRAY_SIZE(contexts); i++) {
-        contexts[i] = (struct dicom_context){classes[i], EXPLICIT};
+        contexts[i] = (struct dicom_context){classes[i].uid, EXPLICIT};
     }
     assert_int_equal(scu_link_prepare(l, contexts, 128).verdict, SCU_PERMANENT);
     assert_int_equal(scu_link_prepare(l, contexts, 127).verdict, SCU_DELIVERED);
-    const struct scu_object o = object(classes[127], EXPLICIT);
+    const struct scu_object o = object(classes[127].uid, EXPLICIT);
     assert_int_equal(scu_link_send(l, &o).verdict, SCU_DELIVERED);
-    assert_false(scu_link_accepts(l, classes[0], EXPLICIT));
+    assert_false(scu_link_accepts(l, classes[0].uid, EXPLICIT));
     scu_link_free(l);
     dicom_listener_stop(p.listener, 1000);
 }
@@ -328,6 +344,7 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_status_has_its_verdict),
+        cmocka_unit_test(a_warning_counts_as_delivered),
         cmocka_unit_test(one_association_carries_many_instances),
         cmocka_unit_test(prepared_contexts_share_an_association),
         cmocka_unit_test(a_context_that_is_not_accepted_is_permanent),
