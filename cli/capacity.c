@@ -66,7 +66,7 @@ static int survey_one(struct survey *v, const struct cli_input *in)
 {
     struct ds_error err = {0};
     uint64_t bits = 0;
-    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES);
     enum ds_status s = ds_file_read(in->path, &file, &err);
     if (s == DS_OK && cli_is_foreign(in, &file)) {
         return CLI_DONE;

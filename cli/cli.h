@@ -73,6 +73,8 @@ struct cli_inputs {
 /* Files as given, folders with all that is below them, sorted. */
 DS_CHECKED enum ds_status cli_inputs_gather(struct cli_inputs *out, char *const *names,
                                             size_t count, struct ds_error *err);
+/* Takes the i-th out of the list; those behind it move up. */
+void cli_inputs_drop(struct cli_inputs *in, size_t i);
 void cli_inputs_free(struct cli_inputs *in);
 
 DS_CHECKED bool cli_is_png(const struct ds_bytes *file);
@@ -97,6 +99,9 @@ struct cli_outputs {
 DS_CHECKED enum ds_status cli_output_name(const struct cli_outputs *outs,
                                           const struct cli_inputs *ins, const struct cli_input *in,
                                           const char *out, char **name, struct ds_error *err);
+/* NAME.sidecar.dcm for NAME.dcm; the caller frees it. DS_EEXIST likewise. */
+DS_CHECKED enum ds_status cli_output_sidecar(const struct cli_outputs *outs, const char *name,
+                                             char **out, struct ds_error *err);
 /* Writes beside the final name under a temporary one. */
 DS_CHECKED enum ds_status cli_outputs_stage(struct cli_outputs *outs, const char *path,
                                             const struct ds_bytes *data, struct ds_error *err);

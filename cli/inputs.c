@@ -109,6 +109,14 @@ enum ds_status cli_inputs_gather(struct cli_inputs *out, char *const *names, siz
     return out->count > 0 ? DS_OK : ds_fail(err, DS_ENOTFOUND, "no files there");
 }
 
+void cli_inputs_drop(struct cli_inputs *in, size_t i)
+{
+    free(in->items[i].path);
+    free(in->items[i].relative);
+    in->count--;
+    memmove(&in->items[i], &in->items[i + 1], (in->count - i) * sizeof(*in->items));
+}
+
 void cli_inputs_free(struct cli_inputs *in)
 {
     for (size_t i = 0; i < in->count; i++) {

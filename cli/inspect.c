@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
+#include "cli/pairs.h"
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -9,8 +10,10 @@
 
 struct inspection {
     bool json, first;
+    bool hashes; /* of the files as they are, instead of what they carry */
     const char *export_folder;
     struct cli_inputs inputs;
+    struct cli_pairs pairs;
     struct cli_outputs outputs;
     /* for --export: one capsule */
     struct stego_collector *collector;
@@ -19,6 +22,7 @@ struct inspection {
 
 static void inspection_finish(struct inspection *v)
 {
+    cli_pairs_free(&v->pairs);
     cli_inputs_free(&v->inputs);
     cli_outputs_free(&v->outputs);
     stego_collector_free(v->collector);
@@ -54,12 +58,18 @@ static void fact_hex(const struct inspection *v, const char *name, const uint8_t
     fact(v, name, hex);
 }
 
-static void begin(struct inspection *v, const char *path, bool carries)
+static void fact_bool(const struct inspection *v, const char *name, bool is)
+{
+    if (v->json) {
+        (void)printf(", \"%s\": %s", name, is ? "true" : "false");
+    }
+}
+
+static void begin(struct inspection *v, const char *path)
 {
     if (v->json) {
         (void)fputs(v->first ? "[\n  {\"file\": " : ",\n  {\"file\": ", stdout);
         cli_json_string(stdout, path);
-        (void)printf(", \"carries\": %s", carries ? "true" : "false");
     } else {
         (void)printf("%s\n", path);
     }
@@ -187,22 +197,100 @@ static int export_all(struct inspection *v)
     return s == DS_ECAPACITY ? CLI_FAILED : code;
 }
 
+/* ---- hashes ---- */
+
+static enum ds_status print_png_hashes(struct inspection *v, const char *path,
+                                       const struct ds_bytes *file, struct ds_error *err)
+{
+    struct stego_image image = {0};
+    uint8_t pixel[DS_SHA256_BYTES];
+    uint8_t dataset[DS_SHA256_BYTES];
+    enum ds_status s = cli_png_read(file, &image, err);
+    if (s == DS_OK) {
+        s = cli_png_hashes(&image, pixel, dataset, err);
+    }
+    stego_image_free(&image);
+    if (s == DS_OK) {
+        begin(v, path);
+        fact_hex(v, "pixel_hash", pixel, sizeof(pixel));
+        fact_hex(v, "dataset_hash", dataset, sizeof(dataset));
+        end(v);
+    }
+    return s;
+}
+
+/* Pixels that are not decoded have no hash; the reason stands in its place. */
+static enum ds_status print_hashes(struct inspection *v, const char *path,
+                                   const struct ds_bytes *file, struct ds_error *err)
+{
+    if (cli_is_png(file)) {
+        return print_png_hashes(v, path, file, err);
+    }
+    DS_AUTO(carrier_original_auto) struct carrier_original *o = NULL;
+    const enum ds_status s = carrier_original_load(&o, file->data, file->len, err);
+    if (s != DS_OK) {
+        return s;
+    }
+    const struct carrier_hashes *h = carrier_original_hashes(o);
+    struct ds_error why = {0};
+    begin(v, path);
+    if (h->has_pixels) {
+        fact_hex(v, "pixel_hash", h->pixel, sizeof(h->pixel));
+    } else if (carrier_original_suitable(o, &why) != DS_OK) {
+        fact(v, "no_pixel_hash", why.text);
+    }
+    fact_hex(v, "dataset_hash", h->dataset, sizeof(h->dataset));
+    fact_hex(v, "file_hash", h->file, sizeof(h->file));
+    end(v);
+    return DS_OK;
+}
+
 /* ---- the verb ---- */
 
-static int inspect_one(struct inspection *v, const struct cli_input *in)
+static void print_sidecar(const struct inspection *v, size_t i)
+{
+    const struct cli_pair *pair = &v->pairs.items[i];
+    if (pair->is_sidecar) {
+        fact(v, "belongs_to", pair->belongs_to);
+        fact(v, "beside",
+             pair->other != CLI_NO_INPUT ? v->inputs.items[pair->other].path
+                                         : "missing among the files given");
+    }
+}
+
+/* An original that a sidecar among the inputs belongs to: the capsule is told of there. */
+static void inspect_beside(struct inspection *v, size_t i)
+{
+    begin(v, v->inputs.items[i].path);
+    fact_bool(v, "carries", false);
+    fact(v, "sidecar", v->inputs.items[v->pairs.items[i].other].path);
+    end(v);
+}
+
+static int inspect_one(struct inspection *v, size_t i)
 {
     struct ds_error err = {0};
-    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    const struct cli_input *in = &v->inputs.items[i];
+    if (!v->hashes && cli_pairs_is_beside(&v->pairs, i)) {
+        inspect_beside(v, i);
+        return CLI_DONE;
+    }
+    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES);
     DS_AUTO(cli_carried_free) struct cli_carried carried = {0};
     enum ds_status s = ds_file_read(in->path, &file, &err);
     if (s == DS_OK && cli_is_foreign(in, &file)) {
         return CLI_DONE;
     }
+    if (s == DS_OK && v->hashes) {
+        s = print_hashes(v, in->path, &file, &err);
+        return s == DS_OK ? CLI_DONE : cli_complain(in->path, &err);
+    }
     if (s == DS_OK) {
         s = cli_carried_load(&carried, &file, NULL, &err);
     }
     if (s == DS_ENOTHING) {
-        begin(v, in->path, false);
+        begin(v, in->path);
+        fact_bool(v, "carries", false);
         print_capacity(v, &file);
         end(v);
         return cli_complain(in->path, &err);
@@ -211,11 +299,13 @@ static int inspect_one(struct inspection *v, const struct cli_input *in)
         return cli_complain(in->path, &err);
     }
     const struct stego_part *part = cli_carried_part(&carried);
-    begin(v, in->path, true);
+    begin(v, in->path);
+    fact_bool(v, "carries", true);
     fact(v, "placement",
          carried.found != NULL && carrier_found_placement(carried.found) == CARRIER_SIDECAR
              ? "sidecar"
              : "pixels");
+    print_sidecar(v, i);
     print_origin(v, part);
     print_contents(v, part);
     print_region(v, &carried);
@@ -228,6 +318,7 @@ static int parse(struct inspection *v, int argc, char **argv)
 {
     static const struct option options[] = {
         {"json", no_argument, NULL, 'j'},
+        {"hashes", no_argument, NULL, 'h'},
         {"export", required_argument, NULL, 'e'},
         {NULL, 0, NULL, 0},
     };
@@ -235,11 +326,16 @@ static int parse(struct inspection *v, int argc, char **argv)
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (c == 'j') {
             v->json = true;
+        } else if (c == 'h') {
+            v->hashes = true;
         } else if (c == 'e') {
             v->export_folder = optarg;
         } else {
             return cli_usage("inspect", "see the options");
         }
+    }
+    if (v->hashes && v->export_folder != NULL) {
+        return cli_usage("inspect", "--hashes and --export are two questions: ask one at a time");
     }
     return optind < argc ? CLI_DONE : cli_usage("inspect", "no input is given");
 }
@@ -256,9 +352,12 @@ static int run(int argc, char **argv)
     if (cli_inputs_gather(&v.inputs, argv + optind, (size_t)(argc - optind), &err) != DS_OK) {
         return cli_complain("", &err);
     }
+    if (cli_pairs_find(&v.pairs, &v.inputs, &err) != DS_OK) {
+        return cli_complain("", &err);
+    }
     for (size_t i = 0; i < v.inputs.count && !cli_stopped(); i++) {
         cli_progress("inspecting", i, v.inputs.count);
-        code = cli_worse(code, inspect_one(&v, &v.inputs.items[i]));
+        code = cli_worse(code, inspect_one(&v, i));
     }
     if (v.json) {
         (void)fputs(v.first ? "[]\n" : "\n]\n", stdout);
@@ -270,10 +369,12 @@ const struct cli_verb cli_inspect = {
     .name = "inspect",
     .summary = "what images carry and where it is from; needs no key",
     .help =
-        "Usage: dicomstego inspect [--json] [--export FOLDER] IN...\n"
+        "Usage: dicomstego inspect [--json] [--hashes | --export FOLDER] IN...\n"
         "Prints what each image carries: origin, capsule, shares, sizes and the original's\n"
-        "hashes; of others the capacity. 'verify' checks signatures.\n\n"
+        "hashes; of others the capacity; of a sidecar which instance it belongs to. 'verify'\n"
+        "checks signatures.\n\n"
         "  --json           the facts as a JSON array\n"
+        "  --hashes         instead: the hashes of pixels, data set and file as they are\n"
         "  --export FOLDER  writes the sealed documents as sealed.cms, and the sealed study key\n"
         "                   as key.cms, for 'openssl cms -decrypt'; needs enough of the images\n\n"
         "Exit code 5: one of them carries nothing.\n",

@@ -16,6 +16,17 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+static enum ds_status check_free(const struct cli_outputs *outs, const char *path,
+                                 struct ds_error *err)
+{
+    if (!outs->force && ds_file_exists(path)) {
+        return ds_fail(err, DS_EEXIST, "%.150s exists; --force overwrites it", path);
+    }
+    return cli_outputs_has(outs, path)
+               ? ds_fail(err, DS_EEXIST, "%.150s would be written twice", path)
+               : DS_OK;
+}
+
 enum ds_status cli_output_name(const struct cli_outputs *outs, const struct cli_inputs *ins,
                                const struct cli_input *in, const char *out, char **name,
                                struct ds_error *err)
@@ -24,12 +35,19 @@ enum ds_status cli_output_name(const struct cli_outputs *outs, const struct cli_
     if (*name == NULL) {
         return ds_fail(err, DS_ENOMEM, "no memory for a file name");
     }
-    if (!outs->force && ds_file_exists(*name)) {
-        return ds_fail(err, DS_EEXIST, "%.150s exists; --force overwrites it", *name);
+    return check_free(outs, *name, err);
+}
+
+enum ds_status cli_output_sidecar(const struct cli_outputs *outs, const char *name, char **out,
+                                  struct ds_error *err)
+{
+    const size_t len = strlen(name);
+    const bool has_end = len > 4 && strcasecmp(name + len - 4, ".dcm") == 0;
+    if (asprintf(out, "%.*s.sidecar.dcm", (int)(has_end ? len - 4 : len), name) < 0) {
+        *out = NULL;
+        return ds_fail(err, DS_ENOMEM, "no memory for a file name");
     }
-    return cli_outputs_has(outs, *name)
-               ? ds_fail(err, DS_EEXIST, "%.150s would be written twice", *name)
-               : DS_OK;
+    return check_free(outs, *out, err);
 }
 
 bool cli_outputs_has(const struct cli_outputs *outs, const char *path)

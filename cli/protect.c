@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The verb protect: what goes in, and a study of DICOM files made into carriers.
+ */
 #include "cli/protect.h"
 
 #include "base/clock.h"
@@ -6,142 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- the command line ---- */
-
-static bool parse_word(const char *text, const char *const *words, size_t count, int *out)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(text, words[i]) == 0) {
-            *out = (int)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static const char *parse_value(struct protect_options *o, int c)
-{
-    static const char *const attributes[] = {"auto", "all", "changed"};
-    static const char *const unsuitable[] = {"refuse", "pass", "sidecar"};
-    static const enum carrier_placement placements[] = {CARRIER_HOLD, CARRIER_PASS,
-                                                        CARRIER_SIDECAR};
-    const char *text = optarg;
-    uint32_t number = 0;
-    int word = 0;
-    switch (c) {
-    case 'R':
-        return cli_rectangle(text, &o->region) ? NULL : "--region takes X,Y,WIDTH,HEIGHT";
-    case 'P':
-        if (!cli_number(&text, '\0', &number) || number > 90) {
-            return "--redundancy takes 0 to 90 (percent)";
-        }
-        o->redundancy = number;
-        return NULL;
-    case 'a':
-        if (!parse_word(text, attributes, DS_ARRAY_SIZE(attributes), &word)) {
-            return "--attributes takes auto, all or changed";
-        }
-        o->attributes = (enum carrier_attributes)word;
-        return NULL;
-    case 'u':
-        if (!parse_word(text, unsuitable, DS_ARRAY_SIZE(unsuitable), &word)) {
-            return "--unsuitable takes refuse, pass or sidecar";
-        }
-        o->unsuitable = placements[word];
-        return NULL;
-    case 'A':
-        o->origin = text;
-        return strlen(text) < STEGO_ORIGIN_BYTES ? NULL : "--origin takes at most 16 characters";
-    default:
-        return cli_hiding_option(&o->hiding, c, text);
-    }
-}
-
-static const char *parse_option(struct protection *p, int c)
-{
-    struct protect_options *o = &p->options;
-    switch (c) {
-    case 'o':
-        o->out = optarg;
-        return NULL;
-    case 'r':
-        o->reports[o->report_count++] = optarg;
-        return NULL;
-    case 't':
-        o->recipients[o->recipient_count++] = optarg;
-        return NULL;
-    case 'p':
-        o->password_path = optarg;
-        return NULL;
-    case 's':
-        o->key_path = optarg;
-        return NULL;
-    case 'c':
-        o->certificate_path = optarg;
-        return NULL;
-    case 'q':
-        o->qr = true;
-        return NULL;
-    case 'f':
-        p->outputs.force = true;
-        return NULL;
-    default:
-        return parse_value(o, c);
-    }
-}
-
-static const char *check_options(const struct protect_options *o)
-{
-    if (o->out == NULL) {
-        return "-o OUT is missing";
-    }
-    if ((o->key_path == NULL) != (o->certificate_path == NULL)) {
-        return "--sign and --certificate are given together";
-    }
-    if (o->report_count > 0 && o->recipient_count == 0 && o->password_path == NULL) {
-        return "a report needs somebody who may read it: --to CERTIFICATE or --password-file FILE";
-    }
-    if (o->qr && o->region.width == 0) {
-        return "--qr needs --region";
-    }
-    return NULL;
-}
-
-static int parse(struct protection *p, int argc, char **argv)
-{
-    static const struct option options[] = {
-        {"output", required_argument, NULL, 'o'},
-        {"report", required_argument, NULL, 'r'},
-        {"to", required_argument, NULL, 't'},
-        {"password-file", required_argument, NULL, 'p'},
-        {"sign", required_argument, NULL, 's'},
-        {"certificate", required_argument, NULL, 'c'},
-        {"region", required_argument, NULL, 'R'},
-        {"qr", no_argument, NULL, 'q'},
-        {"redundancy", required_argument, NULL, 'P'},
-        {"attributes", required_argument, NULL, 'a'},
-        {"unsuitable", required_argument, NULL, 'u'},
-        {"origin", required_argument, NULL, 'A'},
-        {"force", no_argument, NULL, 'f'},
-        CLI_HIDING_OPTIONS,
-        {NULL, 0, NULL, 0},
-    };
-    p->options.reports = calloc((size_t)argc, sizeof(char *));
-    p->options.recipients = calloc((size_t)argc, sizeof(char *));
-    if (p->options.reports == NULL || p->options.recipients == NULL) {
-        return CLI_FAILED;
-    }
-    int c = 0;
-    while ((c = getopt_long(argc, argv, "o:", options, NULL)) != -1) {
-        const char *wrong = parse_option(p, c);
-        if (wrong != NULL) {
-            return cli_usage("protect", "%s", wrong);
-        }
-    }
-    const char *wrong = optind < argc ? check_options(&p->options) : "no input is given";
-    return wrong != NULL ? cli_usage("protect", "%s", wrong) : CLI_DONE;
-}
 
 /* ---- what goes in ---- */
 
@@ -238,76 +105,90 @@ static enum ds_status load_all(struct protection *p, struct ds_error *err)
 /* Takes files that are no images out of the list, and says whether what is left is PNG. */
 static enum ds_status sort_inputs(struct protection *p, bool *png, struct ds_error *err)
 {
-    size_t kept = 0;
     size_t pngs = 0;
-    for (size_t i = 0; i < p->inputs.count; i++) {
-        struct cli_input *in = &p->inputs.items[i];
-        DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    for (size_t i = 0; i < p->inputs.count;) {
+        const struct cli_input *in = &p->inputs.items[i];
+        DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES);
         const enum ds_status s = ds_file_read(in->path, &file, err);
         if (s != DS_OK) {
             return s;
         }
         if (cli_is_foreign(in, &file)) {
             (void)fprintf(stderr, "dicomstego: %s: left out, not DICOM\n", in->path);
-            free(in->path);
-            free(in->relative);
+            cli_inputs_drop(&p->inputs, i);
             continue;
         }
         pngs += cli_is_png(&file) ? 1 : 0;
-        p->inputs.items[kept++] = *in;
+        i++;
     }
-    p->inputs.count = kept;
     *png = pngs > 0;
-    if (kept == 0) {
+    if (p->inputs.count == 0) {
         return ds_fail(err, DS_EFORMAT, "no DICOM or PNG files there");
     }
-    return pngs == 0 || pngs == kept ? DS_OK
-                                     : ds_fail(err, DS_EINVAL, "DICOM and PNG cannot be one study");
+    return pngs == 0 || pngs == p->inputs.count
+               ? DS_OK
+               : ds_fail(err, DS_EINVAL, "DICOM and PNG cannot be one study");
 }
 
 /* ---- DICOM ---- */
 
-static enum ds_status load_original(const struct cli_input *in, struct carrier_original **out,
-                                    struct ds_error *err)
-{
-    *out = NULL;
-    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
-    const enum ds_status s = ds_file_read(in->path, &file, err);
-    return s == DS_OK ? carrier_original_load(out, file.data, file.len, err) : s;
-}
-
 static enum ds_status refuse_carrier(const struct carrier_original *o, struct ds_error *err)
 {
     const struct stego_image *image = carrier_original_image(o);
+    if (carrier_original_is_sidecar(o)) {
+        return ds_fail(err, DS_EUNSUPPORTED, "is a sidecar already");
+    }
     return image != NULL && stego_is_carrier(image)
                ? ds_fail(err, DS_EUNSUPPORTED, "is a carrier already")
                : DS_OK;
 }
 
-static int plan_all(const struct protection *p, struct carrier_plan *plan)
+static enum ds_status plan_one(const struct protection *p, struct carrier_plan *plan,
+                               const struct carrier_original *o, struct ds_error *err)
 {
-    for (size_t i = 0; i < p->inputs.count; i++) {
+    enum ds_status s = DS_OK;
+    if (p->options.region.width > 0 && carrier_original_image(o) != NULL) {
+        s = carrier_region_fits(o, &p->options.region, p->options.qr, err);
+    }
+    if (s == DS_OK && carrier_original_image(o) != NULL) {
+        s = carrier_hiding_fits(&p->options.hiding.how, carrier_original_image(o), err);
+    }
+    return s == DS_OK ? carrier_plan_add(plan, o, err) : s;
+}
+
+/* What is no sound DICOM, or is a carrier already, is named and left out of the study; any other
+ * fault ends the run. */
+static bool may_be_left_out(enum ds_status s)
+{
+    return s == DS_EFORMAT || s == DS_EUNSUPPORTED;
+}
+
+/* Afterwards the inputs are those that the plan has. *code: the worst of those left out. */
+static int plan_all(struct protection *p, struct carrier_plan *plan, int *code)
+{
+    const size_t count = p->inputs.count;
+    for (size_t i = 0, done = 0; i < p->inputs.count; done++) {
         const struct cli_input *in = &p->inputs.items[i];
         struct ds_error err = {0};
         DS_AUTO(carrier_original_auto) struct carrier_original *o = NULL;
-        cli_progress("planning", i, p->inputs.count);
-        enum ds_status s =
-            cli_stopped() ? ds_fail(&err, DS_EIO, "stopped") : load_original(in, &o, &err);
+        cli_progress("planning", done, count);
+        enum ds_status s = cli_stopped() ? ds_fail(&err, DS_EIO, "stopped")
+                                         : carrier_original_open(&o, in->path, &err);
         if (s == DS_OK) {
             s = refuse_carrier(o, &err);
         }
-        if (s == DS_OK && p->options.region.width > 0 && carrier_original_image(o) != NULL) {
-            s = carrier_region_fits(o, &p->options.region, p->options.qr, &err);
-        }
-        if (s == DS_OK && carrier_original_image(o) != NULL) {
-            s = carrier_hiding_fits(&p->options.hiding.how, carrier_original_image(o), &err);
+        if (may_be_left_out(s)) {
+            *code = cli_worse(*code, cli_complain(in->path, &err));
+            cli_inputs_drop(&p->inputs, i);
+            continue;
         }
         if (s == DS_OK) {
-            s = carrier_plan_add(plan, o, &err);
+            s = plan_one(p, plan, o, &err);
         }
         if (s != DS_OK) {
             return cli_complain(in->path, &err);
         }
+        i++;
     }
     return CLI_DONE;
 }
@@ -330,9 +211,6 @@ static enum ds_status make_bytes(const struct protection *p, const struct stego_
                                  const struct cli_input *in, const struct carrier_slot *slot,
                                  struct ds_bytes *out, struct ds_error *err)
 {
-    if (slot->placement == CARRIER_PASS) {
-        return ds_file_read(in->path, out, err);
-    }
     DS_AUTO(carrier_original_auto) struct carrier_original *o = NULL;
     struct carrier_made made = {0};
     const struct carrier_make_options options = {
@@ -340,8 +218,10 @@ static enum ds_status make_bytes(const struct protection *p, const struct stego_
         .qr = p->options.qr,
         .hiding = p->options.hiding.how,
         .station = p->options.origin[0] != '\0' ? p->options.origin : NULL,
+        .site = p->options.site,
+        .transfer_syntax = slot->placement == CARRIER_SIDECAR ? NULL : p->options.transfer_syntax,
     };
-    enum ds_status s = load_original(in, &o, err);
+    enum ds_status s = carrier_original_open(&o, in->path, err);
     if (s == DS_OK) {
         s = carrier_make(capsule, o, slot, &options, &made, err);
     }
@@ -352,19 +232,48 @@ static enum ds_status make_bytes(const struct protection *p, const struct stego_
     return s;
 }
 
+static enum ds_status stage_untouched(struct protection *p, const struct cli_input *in,
+                                      const char *name, struct ds_error *err)
+{
+    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    const enum ds_status s = ds_file_read(in->path, &file, err);
+    return s == DS_OK ? cli_outputs_stage(&p->outputs, name, &file, err) : s;
+}
+
+static enum ds_status stage_made(struct protection *p, const struct stego_capsule *capsule,
+                                 const struct cli_input *in, const struct carrier_slot *slot,
+                                 const char *name, struct ds_error *err)
+{
+    DS_AUTO(ds_bytes_free) struct ds_bytes bytes = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    const enum ds_status s = make_bytes(p, capsule, in, slot, &bytes, err);
+    return s == DS_OK ? cli_outputs_stage(&p->outputs, name, &bytes, err) : s;
+}
+
+static enum ds_status stage_slot(struct protection *p, const struct stego_capsule *capsule,
+                                 const struct cli_input *in, const struct carrier_slot *slot,
+                                 const char *name, struct ds_error *err)
+{
+    if (slot->placement == CARRIER_IN_PIXELS) {
+        return stage_made(p, capsule, in, slot, name, err);
+    }
+    enum ds_status s = stage_untouched(p, in, name, err);
+    if (s != DS_OK || slot->placement != CARRIER_SIDECAR) {
+        return s;
+    }
+    DS_AUTO(ds_string_free) char *beside = NULL;
+    s = cli_output_sidecar(&p->outputs, name, &beside, err);
+    return s == DS_OK ? stage_made(p, capsule, in, slot, beside, err) : s;
+}
+
 static int make_one(struct protection *p, const struct stego_capsule *capsule, size_t i,
                     const struct carrier_slot *slot)
 {
     struct ds_error err = {0};
     const struct cli_input *in = &p->inputs.items[i];
-    DS_AUTO(ds_bytes_free) struct ds_bytes bytes = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
     DS_AUTO(ds_string_free) char *name = NULL;
     enum ds_status s = cli_output_name(&p->outputs, &p->inputs, in, p->options.out, &name, &err);
     if (s == DS_OK) {
-        s = make_bytes(p, capsule, in, slot, &bytes, &err);
-    }
-    if (s == DS_OK) {
-        s = cli_outputs_stage(&p->outputs, name, &bytes, &err);
+        s = stage_slot(p, capsule, in, slot, name, &err);
     }
     return s == DS_OK ? CLI_DONE : cli_complain(in->path, &err);
 }
@@ -410,15 +319,19 @@ static int protect_dicom(struct protection *p)
     DS_AUTO(stego_capsule_auto) struct stego_capsule *capsule = NULL;
     const struct carrier_plan_options how = {.unsuitable = p->options.unsuitable,
                                              .attributes = p->options.attributes,
+                                             .keep_bitstream = p->options.keep_bitstream,
                                              .region = p->options.region,
                                              .hiding = p->options.hiding.how,
+                                             .measurement = p->options.measurement,
+                                             .measurement_is_unsuitable = true,
                                              .instances = p->inputs.count};
     if (carrier_plan_new(&plan, &how, &err) != DS_OK) {
         return cli_complain("", &err);
     }
-    int code = plan_all(p, plan);
-    if (code != CLI_DONE) {
-        return code;
+    int left_out = CLI_DONE;
+    int code = plan_all(p, plan, &left_out);
+    if (code != CLI_DONE || p->inputs.count == 0) {
+        return cli_worse(code, left_out);
     }
     struct carrier_slot *slots = calloc(p->inputs.count, sizeof(*slots));
     if (slots == NULL) {
@@ -436,7 +349,7 @@ static int protect_dicom(struct protection *p)
         print_summary(p, capsule, slots);
     }
     free(slots);
-    return code;
+    return cli_worse(code, left_out);
 }
 
 /* ---- the verb ---- */
@@ -485,7 +398,7 @@ static int run(int argc, char **argv)
                                        .redundancy = 25,
                                        .unsuitable = CARRIER_HOLD,
                                        .hiding = {.how = {.effort = STEGO_BALANCED}}}};
-    const int code = parse(&p, argc, argv);
+    const int code = protect_parse(&p, argc, argv);
     if (code != CLI_DONE) {
         return code;
     }
@@ -508,32 +421,6 @@ static int run(int argc, char **argv)
 const struct cli_verb cli_protect = {
     .name = "protect",
     .summary = "hide reports in images, seal them, sign them",
-    .help =
-        "Usage: dicomstego protect -o OUT [OPTION]... IN...\n"
-        "Makes carriers of DICOM files, of all in folders, or of greyscale PNG. All IN are one\n"
-        "study: its reports are spread over them. OUT is a file, or a folder when IN is more than\n"
-        "one file. Every carrier is proven to give its original back before it is written.\n\n"
-        "  -o, --output OUT      where the carriers go\n"
-        "  --report FILE         a document to hide; may be repeated\n"
-        "  --to CERTIFICATE      who may open it; may be repeated\n"
-        "  --password-file FILE  or who knows the password in its first line\n"
-        "  --sign KEY            the private key that signs, with its --certificate\n"
-        "  --certificate FILE\n"
-        "  --region X,Y,W,H      covers a key region; its pixels travel sealed\n"
-        "  --qr                  puts a QR code over the region\n"
-        "  --effort HOW          fast, balanced (default) or best: less change for more time\n"
-        "  --preserve X,Y,W,H[,FRAME]  these pixels stay as they are, in every frame or in the\n"
-        "                        one named (from 1); may be repeated\n"
-        "  --preserve-mask PNG   so do those that are not 0 in this image of the same size\n"
-        "  --max-difference N    no pixel changes by more than N\n"
-        "  --min-psnr DB         every carrier keeps this PSNR against its original, or exit 6\n"
-        "  --use-padding         pixels with the declared padding value may change, too\n"
-        "  --redundancy PERCENT  of the images, so many may be lost (default 25)\n"
-        "  --attributes WHICH    whole headers travel along: auto (default), all, changed (none)\n"
-        "  --unsuitable WHAT     refuse (default), pass or sidecar what cannot carry\n"
-        "  --origin AE           the sender's AE title\n"
-        "  --force               overwrite\n\n"
-        "Without report, recipient and password the carriers are integrity tokens: they prove\n"
-        "themselves and restore their originals for anybody.\n",
+    .help = protect_help,
     .run = run,
 };

@@ -41,7 +41,7 @@ static enum ds_status prove(const struct ds_bytes *file, struct ds_error *err)
 static enum ds_status make_png(const struct protection *p, const struct stego_capsule *capsule,
                                size_t i, struct ds_bytes *out, struct ds_error *err)
 {
-    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES);
     struct stego_image image = {0};
     enum ds_status s = ds_file_read(p->inputs.items[i].path, &file, err);
     if (s == DS_OK) {
@@ -64,7 +64,7 @@ static int make_one(struct protection *p, const struct stego_capsule *capsule, s
 {
     struct ds_error err = {0};
     const struct cli_input *in = &p->inputs.items[i];
-    DS_AUTO(ds_bytes_free) struct ds_bytes bytes = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    DS_AUTO(ds_bytes_free) struct ds_bytes bytes = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES);
     DS_AUTO(ds_string_free) char *name = NULL;
     enum ds_status s =
         cli_stopped() ? ds_fail(&err, DS_EIO, "stopped") : make_png(p, capsule, i, &bytes, &err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
+#include "cli/pairs.h"
 
 #include "base/file.h"
 
@@ -18,6 +19,7 @@ struct recovery {
     bool pixels_only;
     struct cli_keys keys;
     struct cli_inputs inputs;
+    struct cli_pairs pairs;
     struct cli_outputs outputs;
     struct study *studies;
     size_t study_count;
@@ -56,7 +58,7 @@ static enum ds_status add_study(struct recovery *r, const struct stego_manifest 
 
 static enum ds_status collect_one(struct recovery *r, size_t i, bool *foreign, struct ds_error *err)
 {
-    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES);
     DS_AUTO(cli_carried_free) struct cli_carried carried = {0};
     enum ds_status s = ds_file_read(r->inputs.items[i].path, &file, err);
     *foreign = s == DS_OK && cli_is_foreign(&r->inputs.items[i], &file);
@@ -87,6 +89,9 @@ static int collect(struct recovery *r)
     for (size_t i = 0; i < r->inputs.count && !cli_stopped(); i++) {
         struct ds_error err = {0};
         bool foreign = false;
+        if (cli_pairs_is_beside(&r->pairs, i)) {
+            continue; /* its sidecar speaks for it */
+        }
         cli_progress("reading", i, r->inputs.count);
         if (collect_one(r, i, &foreign, &err) != DS_OK) {
             code = cli_worse(code, cli_complain(r->inputs.items[i].path, &err));
@@ -146,16 +151,26 @@ static enum ds_status restore_dicom(struct recovery *r, const struct study *stud
     return explain(r, s, err);
 }
 
+/* What comes back has the name of the carrier; with a sidecar, of the instance that it is. */
+static const struct cli_input *named_by(const struct recovery *r, size_t i)
+{
+    const struct cli_pair *pair = &r->pairs.items[i];
+    return &r->inputs.items[pair->is_sidecar && pair->other != CLI_NO_INPUT ? pair->other : i];
+}
+
 static enum ds_status restore_one(struct recovery *r, size_t i, struct ds_error *err)
 {
     const struct cli_input *in = &r->inputs.items[i];
-    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
-    DS_AUTO(ds_bytes_free) struct ds_bytes out = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    DS_AUTO(ds_bytes_free) struct ds_bytes file = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES);
+    DS_AUTO(ds_bytes_free) struct ds_bytes out = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES);
     DS_AUTO(cli_carried_free) struct cli_carried carried = {0};
     DS_AUTO(ds_string_free) char *name = NULL;
     enum ds_status s = ds_file_read(in->path, &file, err);
     if (s == DS_OK) {
         s = cli_carried_load(&carried, &file, &r->keys.ring, err);
+    }
+    if (s == DS_OK) {
+        s = cli_pairs_join(&r->pairs, &r->inputs, i, &carried, err);
     }
     if (s != DS_OK) {
         return s;
@@ -167,7 +182,7 @@ static enum ds_status restore_one(struct recovery *r, size_t i, struct ds_error 
     s = carried.found != NULL ? restore_dicom(r, study, &carried, &out, err)
                               : restore_png(r, study, &carried, &out, err);
     if (s == DS_OK) {
-        s = cli_output_name(&r->outputs, &r->inputs, in, r->out, &name, err);
+        s = cli_output_name(&r->outputs, &r->inputs, named_by(r, i), r->out, &name, err);
     }
     return s == DS_OK ? cli_outputs_stage(&r->outputs, name, &out, err) : s;
 }
@@ -271,6 +286,7 @@ static void recovery_finish(struct recovery *r)
     free(r->studies);
     free(r->is_carrier);
     cli_outputs_free(&r->outputs);
+    cli_pairs_free(&r->pairs);
     cli_inputs_free(&r->inputs);
     cli_keys_free(&r->keys);
 }
@@ -329,6 +345,9 @@ static enum ds_status prepare(struct recovery *r, char *const *names, size_t cou
                               struct ds_error *err)
 {
     enum ds_status s = cli_inputs_gather(&r->inputs, names, count, err);
+    if (s == DS_OK) {
+        s = cli_pairs_find(&r->pairs, &r->inputs, err);
+    }
     for (size_t i = 0; i < r->inputs.count && s == DS_OK; i++) {
         DS_AUTO(ds_string_free) char *name = NULL;
         s = cli_output_name(&r->outputs, &r->inputs, &r->inputs.items[i], r->out, &name, err);
@@ -390,7 +409,8 @@ const struct cli_verb cli_recover = {
         "Usage: dicomstego recover -o OUT [OPTION]... IN...\n"
         "Restores what 'protect' or a node made, and writes only what is proven to be the\n"
         "original by pixel and dataset hash. Reports come back under their own names, into OUT\n"
-        "when it is a folder, else beside it. OUT is a folder when IN is more than one file.\n\n"
+        "when it is a folder, else beside it. OUT is a folder when IN is more than one file.\n"
+        "A sidecar is given together with the file that it belongs to.\n\n"
         "  -o, --output OUT      where originals and reports go\n"
         "  --key KEY             the private key to open with, and its --certificate\n"
         "  --certificate FILE\n"

@@ -20,7 +20,7 @@ set(DICOMSTEGO_HEADERS_DIR ${CMAKE_INSTALL_INCLUDEDIR}/dicomstego)
 install(FILES dicomstego/capsule.h dicomstego/engine.h dicomstego/image.h dicomstego/key.h
     dicomstego/pool.h
     DESTINATION ${DICOMSTEGO_HEADERS_DIR}/dicomstego)
-install(FILES base/base.h base/bytes.h base/error.h base/sha256.h
+install(FILES base/base.h base/bytes.h base/error.h base/map.h base/sha256.h
     DESTINATION ${DICOMSTEGO_HEADERS_DIR}/base)
 configure_file(${CMAKE_SOURCE_DIR}/cmake/dicomstego.pc.in ${CMAKE_BINARY_DIR}/dicomstego.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/dicomstego.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

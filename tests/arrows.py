@@ -24,14 +24,18 @@ ROOMS = {
     "cli": {"base", "dicom", "dicomstego", "carrier", "config"},
 }
 
-# A library's headers, and the only rooms that may see them.
+# A library's headers, and those that a room keeps to itself; the only rooms that may see them.
 OWNERS = (
-    (re.compile(r"^dcmtk/"), {"dicom"}),
+    (re.compile(r"^(dcmtk|openjph)/"), {"dicom"}),
+    (re.compile(r"^(openjpeg|zlib)\.h$"), {"dicom"}),
     (re.compile(r"^(libpq-fe|libpq-events|postgres_ext|pg_config)\.h$"), {"db"}),
     (re.compile(r"^yaml\.h$"), {"config"}),
     (re.compile(r"^png\.h$"), {"cli"}),
     (re.compile(r"^qrencode\.h$"), {"carrier"}),
     (re.compile(r"^(isa-l|isa-l/.*|isa-l\.h|erasure_code\.h)$"), {"dicomstego"}),
+    (re.compile(r"^dicom/codec(_private)?\.h$"), {"dicom"}),
+    (re.compile(r"^dicomstego/\w+_internal\.h$"), {"dicomstego"}),
+    (re.compile(r"^carrier/\w+_private\.h$"), {"carrier"}),
 )
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)

@@ -20,7 +20,8 @@ EXPLICIT_LE = "1.2.840.10008.1.2.1"
 IMPLICIT_LE = "1.2.840.10008.1.2"
 NATIVE = (IMPLICIT_LE, EXPLICIT_LE)
 DECOMPRESSORS = (("dcmdjpls",), ("dcmdjpeg",), ("dcmdrle",), ("dcmconv", "+te"))
-SIDECAR_GROUP = 0x0099
+RAW_DATA = "1.2.840.10008.5.1.4.1.1.66"
+SIDECAR_CREATOR = "DICOMSTEGO 1.0"
 
 
 def read(path):
@@ -33,9 +34,7 @@ def transfer_syntax(ds):
 
 def data_set_bytes(data):
     """What follows group 0002: the bytes that the file hash is taken over."""
-    if data[128:132] != b"DICM":
-        return data
-    position = 132
+    position = 132 if data[128:132] == b"DICM" else 0  # some writers leave the preamble out
     while data[position:position + 2] == b"\x02\x00":
         vr = data[position + 4:position + 6]
         if vr in (b"OB", b"UN", b"OW", b"SQ", b"UT"):
@@ -174,14 +173,17 @@ def uid_of(path):
 
 
 def source_uid(ds):
-    """The SOP Instance UID of the image that this one says it was derived from, or None."""
+    """The SOP Instance UID of what this one says it was derived from or stands beside, or None."""
+    if is_sidecar(ds):
+        return str(ds.ReferencedInstanceSequence[0].ReferencedSOPInstanceUID)
     if SOURCE_IMAGE_SEQUENCE not in ds or not ds[SOURCE_IMAGE_SEQUENCE].value:
         return None
     return str(ds[SOURCE_IMAGE_SEQUENCE].value[-1].get("ReferencedSOPInstanceUID", "")) or None
 
 
 def is_sidecar(ds):
-    return any(t.group == SIDECAR_GROUP for t in ds.keys())
+    return str(ds.get("SOPClassUID", "")) == RAW_DATA and ds.get((0x0099, 0x0010)) is not None and \
+        ds[0x0099, 0x0010].value == SIDECAR_CREATOR
 
 
 def manifest(data):

@@ -13,6 +13,8 @@ import subprocess
 
 import pytest
 
+import compare
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("DICOMSTEGO_BUILD", ROOT / "build" / "release"))
 DATA = pathlib.Path(os.environ.get("DICOMSTEGO_TEST_DATA", ROOT.parent / "shared" / "data"))
@@ -282,10 +284,119 @@ def test_what_cannot_carry_is_refused_passed_or_given_a_sidecar(keys, report, tm
     for how in ("pass", "sidecar"):
         run("protect", "-o", tmp_path / how, "--unsuitable", how, "--report", report, "--to", keys / "alice.pem",
             *inputs)
-    assert (tmp_path / "pass" / palette.name).read_bytes() == palette.read_bytes()
+    for how in ("pass", "sidecar"):
+        assert (tmp_path / how / palette.name).read_bytes() == palette.read_bytes()
+    assert sorted(os.listdir(tmp_path / "sidecar")) == ["0001.dcm", palette.name, beside_name(palette)]
     run("recover", "-o", tmp_path / "back", *sealed_for(keys, "alice"), tmp_path / "sidecar")
-    assert pixels_of(tmp_path / "back" / palette.name) == pixels_of(palette)
-    assert pydicom.dcmread(tmp_path / "back" / palette.name) == pydicom.dcmread(palette)
+    for original in inputs:
+        assert (tmp_path / "back" / original.name).read_bytes() == original.read_bytes()
+    assert (tmp_path / "back" / report.name).read_bytes() == report.read_bytes()
+
+
+NO_IMAGES = ["nonimage/sr-basic-text", "nonimage/sr-basic-text-deflated", "nonimage/sr-basic-text-japanese-utf8",
+             "nonimage/key-object-selection", "nonimage/encapsulated-pdf-r01", "nonimage/rtplan",
+             "nonimage/waveform-ecg-12lead", "other/parametric_map_float", "us/echo-palette-rle-10frames",
+             "other/test-pattern-palette8"]
+
+
+def beside_name(original):
+    return f"{original.stem}.sidecar.dcm"
+
+
+@pytest.fixture
+def paired(keys, report, tmp_path):
+    """Originals that cannot carry, each with its sidecar, in one folder."""
+    originals = [DATA / f"{n}.dcm" for n in NO_IMAGES]
+    run("protect", "-o", tmp_path / "paired", "--unsuitable", "sidecar", "--report", report, "--to", keys / "alice.pem",
+        "--sign", keys / "bob.key", "--certificate", keys / "bob.pem", *originals)
+    return tmp_path / "paired", originals
+
+
+def test_what_is_no_image_comes_back_to_the_byte_with_its_report(paired, keys, report, tmp_path):
+    folder, originals = paired
+    run("verify", "--trust", keys / "bob.pem", folder)
+    done = run("recover", "-o", tmp_path / "back", *sealed_for(keys, "alice"), folder)
+    assert f"{len(originals)} restored, {len(originals)} of them to the byte" in done.stdout
+    assert sorted(os.listdir(tmp_path / "back")) == sorted([o.name for o in originals] + [report.name])
+    for original in originals:
+        assert (tmp_path / "back" / original.name).read_bytes() == original.read_bytes()
+    assert (tmp_path / "back" / report.name).read_bytes() == report.read_bytes()
+
+
+def test_inspect_tells_which_belong_together_and_what_is_missing(paired):
+    folder, originals = paired
+    facts = {pathlib.Path(f["file"]).name: f for f in json.loads(run("inspect", "--json", folder).stdout)}
+    for original in originals:
+        sidecar = facts[beside_name(original)]
+        assert sidecar["placement"] == "sidecar" and sidecar["beside"] == str(folder / original.name)
+        assert sidecar["belongs_to"] == str(pydicom.dcmread(original).SOPInstanceUID)
+        assert facts[original.name]["sidecar"] == str(folder / beside_name(original))
+    alone = json.loads(run("inspect", "--json", folder / beside_name(originals[0])).stdout)[0]
+    assert "missing" in alone["beside"]
+
+
+def test_a_sidecar_alone_is_told_what_is_missing_and_the_others_are_restored(paired, keys, tmp_path):
+    folder, originals = paired
+    lost = folder / originals[0].name
+    lost.unlink()
+    done = run("recover", "-o", tmp_path / "back", *sealed_for(keys, "alice"), folder, expect=1)
+    assert "is missing" in done.stderr and str(pydicom.dcmread(originals[0]).SOPInstanceUID) in done.stderr
+    assert not (tmp_path / "back" / originals[0].name).exists()
+    for original in originals[1:]:
+        assert (tmp_path / "back" / original.name).read_bytes() == original.read_bytes()
+    assert "is missing" in run("verify", folder, expect=1).stderr
+
+
+@pytest.mark.parametrize("which", ["pixels", "sidecar"])
+def test_what_was_altered_in_a_pair_is_exit_3_and_not_written(paired, keys, tmp_path, which):
+    folder, originals = paired
+    victim = DATA / "other/test-pattern-palette8.dcm"
+    path = folder / (beside_name(victim) if which == "sidecar" else victim.name)
+    if which == "pixels":
+        ds = pydicom.dcmread(path)
+        cells = bytearray(ds.PixelData)
+        cells[1000] ^= 1
+        ds.PixelData = bytes(cells)
+        ds.save_as(path)
+    else:
+        raw = bytearray(path.read_bytes())
+        raw[-150] ^= 1
+        path.write_bytes(bytes(raw))
+    run("verify", folder, expect=3)
+    done = run("recover", "-o", tmp_path / "back", *sealed_for(keys, "alice"), folder, expect=3)
+    assert "altered" in done.stderr or "not those" in done.stderr
+    assert not (tmp_path / "back" / victim.name).exists()
+    assert len(list((tmp_path / "back").glob("*.dcm"))) == len(originals) - 1
+
+
+def relabel(path):
+    ds = pydicom.dcmread(path)
+    ds.RTPlanLabel, ds.AccessionNumber = "another", "4711"
+    ds.save_as(path)
+
+
+def test_altered_attributes_of_a_pair_are_noticed_and_put_right_by_the_capsule(paired, keys, tmp_path):
+    folder, originals = paired
+    relabel(folder / "rtplan.dcm")
+    assert "attributes" in run("verify", folder, expect=3).stderr
+    run("recover", "-o", tmp_path / "back", *sealed_for(keys, "alice"), folder)
+    for original in originals:
+        assert (tmp_path / "back" / original.name).read_bytes() == original.read_bytes()
+
+
+def test_altered_attributes_of_a_pair_without_envelopes_are_refused(keys, tmp_path):
+    run("protect", "-o", tmp_path / "p.dcm", "--unsuitable", "sidecar", "--attributes", "changed",
+        "--to", keys / "alice.pem", DATA / "nonimage/rtplan.dcm")
+    relabel(tmp_path / "p.dcm")
+    done = run("recover", "-o", tmp_path / "back", *sealed_for(keys, "alice"), tmp_path / "p.dcm",
+               tmp_path / "p.sidecar.dcm", expect=3)
+    assert "attributes" in done.stderr and not (tmp_path / "back").exists()
+
+
+def test_a_sidecar_is_not_protected_again(paired, keys, tmp_path):
+    folder, originals = paired
+    done = run("protect", "-o", tmp_path / "again", "--unsuitable", "sidecar", folder / beside_name(originals[0]), expect=1)
+    assert "a sidecar already" in done.stderr
 
 
 def anonymise(path):
@@ -419,6 +530,35 @@ def test_inspect_capacity_and_verify_speak_json(carrier, tmp_path):
     assert json.loads(run("verify", "--json", carrier).stdout)[0]["verifies"] is True
 
 
+def test_inspect_prints_the_hashes_of_any_file(carrier, tmp_path):
+    palette, coded = DATA / "other" / "test-pattern-palette8.dcm", DATA / "nonimage" / "sr-basic-text.dcm"
+    facts = json.loads(run("inspect", "--json", "--hashes", CT / "0001.dcm", palette, coded, carrier).stdout)
+    for fact, path in zip(facts, (CT / "0001.dcm", palette)):
+        assert fact["pixel_hash"] == hashlib.sha256(pydicom.dcmread(path).PixelData).hexdigest()
+    assert facts[0]["file_hash"] == compare.file_hash(CT / "0001.dcm")
+    assert facts[2]["no_pixel_hash"] == "no Pixel Data" and "pixel_hash" not in facts[2]
+    assert facts[3]["pixel_hash"] != facts[0]["pixel_hash"], "of the carrier as it is, not of its original"
+    assert "dataset_hash" in run("inspect", "--hashes", CT / "0001.dcm").stdout
+    run("inspect", "--hashes", "--export", tmp_path / "ex", carrier, expect=2)
+
+
+def test_what_cannot_be_read_is_named_and_left_out_of_the_study(carrier, keys, report, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("0001.dcm", "0002.dcm"):
+        shutil.copy(CT / name, folder)
+    shutil.copy(carrier, folder / "0000.dcm")
+    (folder / "0003.dcm").write_bytes((CT / "0003.dcm").read_bytes()[:100000])
+    done = run("protect", "-o", tmp_path / "out", "--report", report, "--to", keys / "alice.pem", folder, expect=1)
+    assert "0000.dcm: is a carrier already" in done.stderr and "0003.dcm: " in done.stderr
+    assert done.stderr.count("\n") == 2
+    run("recover", "-o", tmp_path / "back", *sealed_for(keys, "alice"), tmp_path / "out")
+    assert sorted(os.listdir(tmp_path / "back")) == ["0001.dcm", "0002.dcm", "report.txt"]
+    assert (tmp_path / "back" / "0002.dcm").read_bytes() == (CT / "0002.dcm").read_bytes()
+    run("protect", "-o", tmp_path / "none", folder / "0000.dcm", folder / "0003.dcm", expect=1)
+    assert not (tmp_path / "none").exists()
+
+
 def test_folders_keep_their_structure_and_leave_out_other_files(keys, tmp_path):
     tree = tmp_path / "in" / "a" / "b"
     tree.mkdir(parents=True)
@@ -428,6 +568,22 @@ def test_folders_keep_their_structure_and_leave_out_other_files(keys, tmp_path):
     assert "README" in run("protect", "-o", tmp_path / "out", tmp_path / "in").stderr
     names = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*") if p.is_file())
     assert names == ["a/b/slice", "other.dcm"]
+
+
+def test_what_feeds_measurement_is_changed_only_when_it_is_named(tmp_path):
+    pet = DATA / "nm" / "pet-acrin-breast-1.dcm"
+    refused = run("protect", "-o", tmp_path / "pet.dcm", pet, expect=6)
+    assert "feeds measurement" in refused.stderr and not (tmp_path / "pet.dcm").exists()
+    run("protect", "-o", tmp_path / "pet.dcm", "--measurement", "rt_dose", pet, expect=6)
+    wrong = run("protect", "-o", tmp_path / "pet.dcm", "--measurement", "dose", pet, expect=2)
+    assert "--measurement" in wrong.stderr
+    run("protect", "-o", tmp_path / "both", "--unsuitable", "pass", CT / "0001.dcm", pet)
+    assert (tmp_path / "both" / pet.name).read_bytes() == pet.read_bytes()
+    run("protect", "-o", tmp_path / "pet.dcm", "--measurement", "rt_dose", "--measurement", "pet", pet)
+    assert pixels_of(tmp_path / "pet.dcm") != pixels_of(pet)
+    run("recover", "-o", tmp_path / "back.dcm", tmp_path / "pet.dcm")
+    assert pixels_of(tmp_path / "back.dcm") == pixels_of(pet)
+
 
 
 def test_config_check_answers_with_file_line_and_column(tmp_path):

@@ -142,18 +142,6 @@ def test_a_pdf_is_delivered_as_encapsulated_pdf(stage, small_study):
     assert (two.a.reports / "taken" / f"{study_uid(small_study)}--lab.pdf").read_bytes() == PDF
 
 
-def test_a_report_that_comes_too_late_is_said_to_wait(stage, small_study):
-    two = Two(stage)
-    two.start()
-    two.a.drop_report(f"{study_uid(small_study)}.txt", REPORT)
-    two.send(small_study)
-    two.delivered(7)
-    assert "sent before this report came" not in two.a.log.read_text()
-    two.a.drop_report(f"{study_uid(small_study)}--addendum.txt", REPORT + b"!")
-    hospital.wait_for("the warning", lambda: "sent before this report came" in two.a.log.read_text(), 30,
-                      alive=two.a.program)
-
-
 def test_a_report_that_comes_by_dicom_travels_sealed_and_arrives_as_it_was(stage, small_study, tmp_path):
     two = Two(stage)
     two.start()
