@@ -93,11 +93,14 @@ static void a_large_buffer_does_not_stay_in_memory(void **state)
     struct ds_bytes b = DS_BYTES_LARGE(2 * LARGE_BYTES);
     assert_int_equal(ds_map_open(&m, path, LARGE_BYTES, NULL), DS_OK);
     const size_t idle = resident_bytes();
+    assert_true(idle > 0);
     for (size_t at = 0; at < m.len; at += 65536) {
         assert_int_equal(ds_bytes_append(&b, m.data + at, 65536, NULL), DS_OK);
     }
     ds_map_forget(m.data, m.len);
+#ifndef __SANITIZE_ADDRESS__ /* which keeps what was freed while the buffer was small */
     assert_true(resident_bytes() < idle + LARGE_BYTES / 2);
+#endif
     assert_memory_equal(b.data, m.data, LARGE_BYTES);
     ds_bytes_free(&b);
     ds_map_close(&m);
