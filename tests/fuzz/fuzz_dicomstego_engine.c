@@ -52,10 +52,12 @@ static void choose(const uint8_t header[HEADER_BYTES], struct choice *out)
     out->draw.state = header[6] / 16U * 256U + header[5];
     draw_padding(image, &out->draw);
     draw_wishes(&out->c, &out->draw);
-    /* The chain's search takes long. */
-    out->c.options.effort = header[6] % 16 < 14  ? STEGO_FAST
-                            : header[6] % 2 != 0 ? STEGO_BEST
-                                                 : STEGO_BALANCED;
+    /* The chain's search takes long, and so does that for a PSNR: only on small images. */
+    const size_t n = draw_count(image);
+    out->c.options.effort = header[6] % 16 < 14 || n > 1024 ? STEGO_FAST
+                            : header[6] % 2 != 0            ? STEGO_BEST
+                                                            : STEGO_BALANCED;
+    out->c.options.min_psnr_db = n > 2048 ? 0 : out->c.options.min_psnr_db;
     out->payload_bits = (size_t)header[7] * 2;
 }
 
