@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* JPEG 2000 (ITU-T T.800) by OpenJPEG, which reads HTJ2K (ITU-T T.814) too. */
+#include "dicom/apart.h"
 #include "dicom/codec_private.h"
 #include "dicom/j2k_header.h"
 #include "dicom/words.h"
@@ -143,7 +144,6 @@ static enum ds_status decode_image(struct source *in, opj_image_t **image, struc
     if (codec == NULL) {
         return ds_fail(err, DS_ENOMEM, "no memory for a JPEG 2000 decoder");
     }
-    listen_to(codec);
     opj_set_default_decoder_parameters(&parameters);
     /* Strict: half a stream is an error, not a blurred image. */
     if (!opj_setup_decoder(codec, &parameters) || !opj_decoder_set_strict_mode(codec, OPJ_TRUE) ||
@@ -164,7 +164,7 @@ static bool has_all(const opj_image_t *image, const struct dicom_pixels *p)
     return all;
 }
 
-DICOM_DECODER(dicom_j2k_decode)
+static DICOM_DECODER(decode_frame)
 {
     struct dicom_j2k_header h;
     DS_AUTO(free_image) opj_image_t *image = NULL;
@@ -199,6 +199,24 @@ DICOM_DECODER(dicom_j2k_decode)
         }
     }
     return DS_OK;
+}
+
+struct frame {
+    const struct dicom_pixels *p;
+    const uint8_t *stream;
+    size_t len;
+};
+
+static enum ds_status decode_apart(void *context, uint8_t *out, size_t len, struct ds_error *err)
+{
+    const struct frame *f = context;
+    return decode_frame(f->p, f->stream, f->len, out, len, err);
+}
+
+DICOM_DECODER(dicom_j2k_decode)
+{
+    struct frame f = {p, stream, len};
+    return dicom_apart_run(decode_apart, &f, cells, frame_bytes, err);
 }
 
 /* ---- writing ---- */

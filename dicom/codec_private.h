@@ -6,7 +6,7 @@
  *   codec_jpeg.cc    JPEG by DCMTK; what it does not take of JPEG-LS too
  *   codec_jpegls.c   JPEG-LS lossless, over jpegls.c
  *   codec_lossless.c JPEG Lossless, writing
- *   codec_j2k.c      JPEG 2000 by OpenJPEG, and reading HTJ2K
+ *   codec_j2k.c      JPEG 2000 by OpenJPEG, and reading HTJ2K; in a process of its own, apart.h
  *   codec_htj2k.cc   writing HTJ2K by OpenJPH
  */
 #ifndef DICOMSTEGO_DICOM_CODEC_PRIVATE_H
