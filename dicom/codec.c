@@ -65,6 +65,9 @@ static DICOM_ENCODER(encode_rle)
 {
     const unsigned bytes = cell_bytes(p);
     const bool packed = p->bits_allocated < 8;
+    if (packed && p->samples_per_pixel != 1) {
+        return ds_fail(err, DS_EUNSUPPORTED, "RLE is not written with 1-bit colour");
+    }
     return dicom_rle_encode(cells, packed ? frame_bytes : p->columns, packed ? 1 : p->rows,
                             p->samples_per_pixel, bytes, out, err);
 }
