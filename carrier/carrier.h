@@ -139,6 +139,8 @@ struct carrier_slot {
     char reason[160]; /* why not in the pixels, or what had no room there; "" otherwise */
 };
 
+struct carrier_uid_map; /* references.h */
+
 struct carrier_plan_options {
     enum carrier_placement unsuitable; /* SIDECAR, PASS or HOLD */
     enum carrier_attributes attributes;
@@ -150,6 +152,10 @@ struct carrier_plan_options {
     unsigned measurement; /* set of carrier_measurement that may be changed all the same */
     /* What of the other kinds is an unsuitable image like any other; else it passes untouched. */
     bool measurement_is_unsuitable;
+    /* Instances that may go as carriers, by their old UIDs; the new ones are not looked at. What
+     * would pass untouched, or has no pixels, and refers to one of them goes beside a sidecar,
+     * because its references are rewritten. Borrowed; NULL: none. */
+    const struct carrier_uid_map *references;
     /* About how many instances will be added. Many share what there is to hide, so quick bounds of
      * their capacities will do. */
     size_t instances;
@@ -172,6 +178,11 @@ DS_CHECKED enum ds_status carrier_plan_seal(struct carrier_plan *p,
                                             struct carrier_slot *slots, size_t count,
                                             struct stego_capsule **out, struct ds_error *err);
 
+/* Does it refer to anything in the map? */
+DS_CHECKED enum ds_status carrier_original_refers(const struct carrier_original *o,
+                                                  const struct carrier_uid_map *map, bool *refers,
+                                                  struct ds_error *err);
+
 /* ---- UIDs ---- */
 
 enum carrier_uid { CARRIER_UID_INSTANCE, CARRIER_UID_SERIES };
@@ -184,8 +195,6 @@ DS_CHECKED enum ds_status carrier_derived_uid(enum carrier_uid purpose, const ch
                                               char out[DICOM_UID_BYTES], struct ds_error *err);
 
 /* ---- making one carrier ---- */
-
-struct carrier_uid_map; /* references.h */
 
 struct carrier_make_options {
     struct stego_rect region;

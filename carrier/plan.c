@@ -158,8 +158,8 @@ static bool wants_envelope(const struct carrier_plan *p, const struct plan_item 
     const bool wanted = p->options.attributes == CARRIER_ATTRIBUTES_ALL ||
                         (p->options.attributes == CARRIER_ATTRIBUTES_AUTO &&
                          !(p->options.keep_bitstream && item->can_carry));
-    return wanted &&
-           (item->can_carry || (p->options.unsuitable == CARRIER_SIDECAR && !item->passes));
+    return wanted && (item->can_carry || item->refers ||
+                      (p->options.unsuitable == CARRIER_SIDECAR && !item->passes));
 }
 
 static bool is_worth_it(const struct carrier_plan *p, const struct plan_item *item)
@@ -195,6 +195,32 @@ static bool has_name(const struct carrier_original *o)
            uid[0] != '\0' && uid[strspn(uid, "0123456789.")] == '\0';
 }
 
+/* What can be done with the instance by itself; the reason when nothing can be hidden in it. */
+static enum ds_status judge(const struct carrier_plan *p, const struct carrier_original *o,
+                            struct plan_item *item, struct ds_error *why)
+{
+    if (is_protected_measurement(p, o)) {
+        item->passes = !p->options.measurement_is_unsuitable;
+        return ds_fail(why, DS_EUNSUPPORTED, "it feeds measurement, and its kind is not named");
+    }
+    return measure_image(p, o, item, why);
+}
+
+/* Whether its way is beside a sidecar because of what it refers to. To hold is for images. */
+static enum ds_status look_at_references(const struct carrier_plan *p,
+                                         const struct carrier_original *o, struct plan_item *item,
+                                         struct ds_error *err)
+{
+    const bool goes_untouched = item->passes || p->options.unsuitable == CARRIER_PASS ||
+                                !dicom_dataset_has(o->dataset, DICOM_TAG_PIXEL_DATA);
+    if (item->can_carry || !goes_untouched || p->options.references == NULL || !has_name(o)) {
+        return DS_OK;
+    }
+    const enum ds_status s = carrier_original_refers(o, p->options.references, &item->refers, err);
+    item->passes = item->passes && !item->refers;
+    return s;
+}
+
 enum ds_status carrier_plan_add(struct carrier_plan *p, const struct carrier_original *o,
                                 struct ds_error *err)
 {
@@ -204,12 +230,7 @@ enum ds_status carrier_plan_add(struct carrier_plan *p, const struct carrier_ori
         return s;
     }
     struct ds_error why = {0};
-    if (is_protected_measurement(p, o)) {
-        item->passes = !p->options.measurement_is_unsuitable;
-        s = ds_fail(&why, DS_EUNSUPPORTED, "it feeds measurement, and its kind is not named");
-    } else {
-        s = measure_image(p, o, item, &why);
-    }
+    s = judge(p, o, item, &why);
     if (p->options.unsuitable == CARRIER_SIDECAR && !has_name(o)) {
         item->passes = true;
         s = s == DS_OK || s == DS_ENOMEM
@@ -220,6 +241,10 @@ enum ds_status carrier_plan_add(struct carrier_plan *p, const struct carrier_ori
         return ds_fail(err, s, "%s", why.text);
     }
     item->can_carry = s == DS_OK;
+    s = look_at_references(p, o, item, err);
+    if (s != DS_OK) {
+        return s;
+    }
     (void)snprintf(item->reason, sizeof(item->reason), "%.*s", (int)sizeof(item->reason) - 1,
                    why.text);
     s = keep_envelope(p, o, item, err);

@@ -13,6 +13,7 @@
 struct plan_item {
     bool can_carry; /* an image that the engine takes */
     bool passes;    /* untouched whatever becomes of the others */
+    bool refers;    /* to instances that go as carriers: beside a sidecar */
     char reason[CARRIER_REASON_BYTES];
     uint64_t samples;
     uint64_t capacity_bytes;

@@ -293,7 +293,9 @@ static void fill_pixel_slot(const struct carrier_plan *p, const struct plan_item
 static void fill_other_slot(const struct carrier_plan *p, const struct plan_item *item,
                             const struct part_costs *costs, struct carrier_slot *slot)
 {
-    slot->placement = item->passes ? CARRIER_PASS : p->options.unsuitable;
+    slot->placement = item->passes   ? CARRIER_PASS
+                      : item->refers ? CARRIER_SIDECAR
+                                     : p->options.unsuitable;
     if (slot->placement == CARRIER_SIDECAR) {
         slot->with_key_block = costs->key_block > 0;
         slot->with_certificate = costs->certificate > 0;
@@ -329,6 +331,17 @@ static size_t count_sidecars(const struct carrier_plan *p)
         n += p->items[i].passes ? 0 : 1;
     }
     return n;
+}
+
+/* Does anything go in pixels, or must beside? */
+static bool has_use(const struct carrier_plan *p)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->items[i].in_pixels || p->items[i].refers) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool may_go_beside(const struct carrier_plan *p)
@@ -425,8 +438,7 @@ static enum ds_status settle_all(struct sealing *s, const struct stego_seal_requ
     if (r != DS_OK) {
         return r;
     }
-    const bool nobody =
-        shares == 0 && (request->document_count > 0 || count_in_pixels(s->plan) == 0);
+    const bool nobody = shares == 0 && (request->document_count > 0 || !has_use(s->plan));
     if (!nobody) {
         fill_slots(s->plan, &s->costs, slots);
         if (!fits) {

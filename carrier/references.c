@@ -205,6 +205,37 @@ enum ds_status carrier_references_rewrite(struct dicom_dataset *d,
     return s == DS_OK ? ds_bytes_append(record, packed.data, packed.len, err) : s;
 }
 
+/* ---- looking ---- */
+
+struct looking {
+    const struct carrier_uid_map *map;
+    bool any;
+};
+
+static enum ds_status look_at_value(void *context, dicom_tag tag, unsigned depth,
+                                    const uint8_t *value, size_t len, struct ds_bytes *replacement,
+                                    struct ds_error *err)
+{
+    struct looking *l = context;
+    enum ds_status s = DS_OK;
+    if (!l->any && !is_own(tag, depth)) {
+        s = put_uids(l->map, value, len, replacement, &l->any, err);
+    }
+    replacement->len = 0;
+    return s;
+}
+
+/* The data set stays as it is, for nothing is replaced. */
+enum ds_status carrier_original_refers(const struct carrier_original *o,
+                                       const struct carrier_uid_map *map, bool *refers,
+                                       struct ds_error *err)
+{
+    struct looking l = {.map = map};
+    const enum ds_status s = dicom_dataset_visit_uids(o->dataset, look_at_value, &l, err);
+    *refers = l.any;
+    return s;
+}
+
 /* ---- putting back ---- */
 
 struct undoing {

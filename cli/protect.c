@@ -6,6 +6,8 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "carrier/references.h"
+#include "cli/renamed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -207,29 +209,22 @@ static int refuse_held(const struct protection *p, const struct carrier_slot *sl
     return code;
 }
 
-static enum ds_status make_bytes(const struct protection *p, const struct stego_capsule *capsule,
-                                 const struct cli_input *in, const struct carrier_slot *slot,
-                                 struct ds_bytes *out, struct ds_error *err)
+static enum ds_status make(const struct protection *p, const struct stego_capsule *capsule,
+                           const struct cli_input *in, const struct carrier_slot *slot,
+                           struct carrier_made *made, struct ds_error *err)
 {
     DS_AUTO(carrier_original_auto) struct carrier_original *o = NULL;
-    struct carrier_made made = {0};
     const struct carrier_make_options options = {
         .region = p->options.region,
         .qr = p->options.qr,
         .hiding = p->options.hiding.how,
         .station = p->options.origin[0] != '\0' ? p->options.origin : NULL,
         .site = p->options.site,
+        .references = p->renamed,
         .transfer_syntax = slot->placement == CARRIER_SIDECAR ? NULL : p->options.transfer_syntax,
     };
     enum ds_status s = carrier_original_open(&o, in->path, err);
-    if (s == DS_OK) {
-        s = carrier_make(capsule, o, slot, &options, &made, err);
-    }
-    if (s == DS_OK) {
-        s = carrier_made_part10(&made, out, err);
-    }
-    carrier_made_free(&made);
-    return s;
+    return s == DS_OK ? carrier_make(capsule, o, slot, &options, made, err) : s;
 }
 
 static enum ds_status stage_untouched(struct protection *p, const struct cli_input *in,
@@ -240,12 +235,24 @@ static enum ds_status stage_untouched(struct protection *p, const struct cli_inp
     return s == DS_OK ? cli_outputs_stage(&p->outputs, name, &file, err) : s;
 }
 
-static enum ds_status stage_made(struct protection *p, const struct stego_capsule *capsule,
-                                 const struct cli_input *in, const struct carrier_slot *slot,
+static enum ds_status stage_made(struct protection *p, const struct carrier_made *made,
                                  const char *name, struct ds_error *err)
 {
     DS_AUTO(ds_bytes_free) struct ds_bytes bytes = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
-    const enum ds_status s = make_bytes(p, capsule, in, slot, &bytes, err);
+    const enum ds_status s = carrier_made_part10(made, &bytes, err);
+    return s == DS_OK ? cli_outputs_stage(&p->outputs, name, &bytes, err) : s;
+}
+
+/* The instance beside its sidecar, untouched unless it refers to carriers. */
+static enum ds_status stage_beside(struct protection *p, const struct cli_input *in,
+                                   const struct carrier_made *made, const char *name,
+                                   struct ds_error *err)
+{
+    if (made->beside.len == 0) {
+        return stage_untouched(p, in, name, err);
+    }
+    DS_AUTO(ds_bytes_free) struct ds_bytes bytes = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+    const enum ds_status s = carrier_made_beside_part10(made, &bytes, err);
     return s == DS_OK ? cli_outputs_stage(&p->outputs, name, &bytes, err) : s;
 }
 
@@ -253,16 +260,20 @@ static enum ds_status stage_slot(struct protection *p, const struct stego_capsul
                                  const struct cli_input *in, const struct carrier_slot *slot,
                                  const char *name, struct ds_error *err)
 {
-    if (slot->placement == CARRIER_IN_PIXELS) {
-        return stage_made(p, capsule, in, slot, name, err);
+    if (slot->placement != CARRIER_IN_PIXELS && slot->placement != CARRIER_SIDECAR) {
+        return stage_untouched(p, in, name, err);
     }
-    enum ds_status s = stage_untouched(p, in, name, err);
-    if (s != DS_OK || slot->placement != CARRIER_SIDECAR) {
-        return s;
+    DS_AUTO(carrier_made_free) struct carrier_made made = {0};
+    enum ds_status s = make(p, capsule, in, slot, &made, err);
+    if (s != DS_OK || slot->placement == CARRIER_IN_PIXELS) {
+        return s == DS_OK ? stage_made(p, &made, name, err) : s;
     }
+    s = stage_beside(p, in, &made, name, err);
     DS_AUTO(ds_string_free) char *beside = NULL;
-    s = cli_output_sidecar(&p->outputs, name, &beside, err);
-    return s == DS_OK ? stage_made(p, capsule, in, slot, beside, err) : s;
+    if (s == DS_OK) {
+        s = cli_output_sidecar(&p->outputs, name, &beside, err);
+    }
+    return s == DS_OK ? stage_made(p, &made, beside, err) : s;
 }
 
 static int make_one(struct protection *p, const struct stego_capsule *capsule, size_t i,
@@ -312,11 +323,35 @@ static int make_all(struct protection *p, const struct stego_capsule *capsule,
     return cli_outputs_commit(&p->outputs, &err) == DS_OK ? CLI_DONE : cli_complain("", &err);
 }
 
+/* As carrier_make has it. */
+static const char *site_of(const struct protection *p)
+{
+    return p->options.site != NULL ? p->options.site : p->options.origin;
+}
+
+static int make_renamed(struct protection *p, const struct stego_capsule *capsule,
+                        const struct carrier_slot *slots)
+{
+    struct ds_error err = {0};
+    DS_AUTO(carrier_uid_map_auto) struct carrier_uid_map *renamed = NULL;
+    if (cli_renamed(&p->inputs, slots, site_of(p), &renamed, &err) != DS_OK) {
+        return cli_complain("", &err);
+    }
+    p->renamed = renamed;
+    const int code = make_all(p, capsule, slots);
+    p->renamed = NULL;
+    return code;
+}
+
 static int protect_dicom(struct protection *p)
 {
     struct ds_error err = {0};
     DS_AUTO(carrier_plan_auto) struct carrier_plan *plan = NULL;
     DS_AUTO(stego_capsule_auto) struct stego_capsule *capsule = NULL;
+    DS_AUTO(carrier_uid_map_auto) struct carrier_uid_map *candidates = NULL;
+    if (cli_renamed(&p->inputs, NULL, site_of(p), &candidates, &err) != DS_OK) {
+        return cli_complain("", &err);
+    }
     const struct carrier_plan_options how = {.unsuitable = p->options.unsuitable,
                                              .attributes = p->options.attributes,
                                              .keep_bitstream = p->options.keep_bitstream,
@@ -324,6 +359,7 @@ static int protect_dicom(struct protection *p)
                                              .hiding = p->options.hiding.how,
                                              .measurement = p->options.measurement,
                                              .measurement_is_unsuitable = true,
+                                             .references = candidates,
                                              .instances = p->inputs.count};
     if (carrier_plan_new(&plan, &how, &err) != DS_OK) {
         return cli_complain("", &err);
@@ -343,7 +379,7 @@ static int protect_dicom(struct protection *p)
         code = refuse_held(p, slots);
     }
     if (code == CLI_DONE) {
-        code = make_all(p, capsule, slots);
+        code = make_renamed(p, capsule, slots);
     }
     if (code == CLI_DONE) {
         print_summary(p, capsule, slots);

@@ -39,6 +39,8 @@ struct protection {
     struct stego_identity *signer;
     struct ds_bytes password;
     struct stego_seal_request request;
+    /* while carriers are made: what the run's files are called as carriers; borrowed */
+    const struct carrier_uid_map *renamed;
 };
 
 extern const char protect_help[];

@@ -7,6 +7,7 @@
 #include "node/patience.h"
 #include "node/planner.h"
 #include "node/recoverer.h"
+#include "node/renaming.h"
 #include "node/thread.h"
 #include "node/triage.h"
 
@@ -139,6 +140,20 @@ static enum ds_status commit(const struct due_study *due, const struct draft *dr
     return s;
 }
 
+static enum ds_status settle(struct due_study *due, struct draft *draft, struct ds_error *err)
+{
+    DS_AUTO(carrier_uid_map_auto) struct carrier_uid_map *renamed = NULL;
+    enum ds_status s = DS_OK;
+    if (due->rule != NULL && due->rule->has_protect) {
+        s = renaming_candidates(due->db, settings_config(due->settings), due->rule,
+                                due->study->study_id, due->instances, due->count, &renamed, err);
+    }
+    due->renamed = renamed;
+    s = s == DS_OK ? write_draft(due, draft, err) : s;
+    due->renamed = NULL;
+    return s;
+}
+
 static enum ds_status plan(struct completer *c, struct db *db, const struct settings *settings,
                            const struct config_rule *rule, const struct db_pending_study *study,
                            struct ds_error *err)
@@ -158,7 +173,7 @@ static enum ds_status plan(struct completer *c, struct db *db, const struct sett
                             .count = count};
     struct draft draft;
     draft_init(&draft, study->study_id, rule == NULL ? "" : rule->name);
-    s = write_draft(&due, &draft, err);
+    s = settle(&due, &draft, err);
     if (s == DS_OK) {
         s = commit(&due, &draft, err);
     }

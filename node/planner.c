@@ -329,6 +329,7 @@ static enum ds_status prepare_sealing(struct sealing *s, struct ds_error *err)
         .keep_bitstream = s->due->rule->protect.keep_bitstream,
         .hiding = protector_hiding(&s->due->rule->protect),
         .measurement = named_measurement(&s->due->rule->protect),
+        .references = s->due->renamed,
         .instances = s->due->count,
     };
     s->planned = calloc(s->due->count + 1, sizeof(*s->planned));

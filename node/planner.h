@@ -11,6 +11,8 @@
 #include "node/draft.h"
 #include "node/services.h"
 
+struct carrier_uid_map; /* carrier/references.h */
+
 /* One study whose time has come. Borrowed. */
 struct due_study {
     struct services *services;
@@ -20,6 +22,8 @@ struct due_study {
     const struct db_pending_study *study;
     struct db_instance *instances; /* those without a generation that are still to settle */
     size_t count;
+    /* Of a rule that protects: what may go, or went, as carriers under new UIDs. NULL: nothing. */
+    const struct carrier_uid_map *renamed;
 };
 
 /* One delivery of the instance, as it is, to every destination of the rule. */

@@ -47,6 +47,54 @@ enum ds_status renaming_map(struct db *db, int64_t study_id, const char *peer, c
     return s;
 }
 
+/* Only the old UID counts: the new one stands for it. */
+static enum ds_status add_name(struct carrier_uid_map *map, const char *uid, struct ds_error *err)
+{
+    return uid[0] == '\0' ? DS_OK : carrier_uid_map_add(map, uid, uid, err);
+}
+
+static enum ds_status add_sent(struct carrier_uid_map *map, struct db *db, int64_t study_id,
+                               const char *peer, struct ds_error *err)
+{
+    struct db_sent_carrier *carriers = NULL;
+    size_t count = 0;
+    enum ds_status s = db_study_carriers_to(db, study_id, peer, "", &carriers, &count, err);
+    for (size_t i = 0; i < count && s == DS_OK; i++) {
+        s = add_name(map, carriers[i].sop_uid, err);
+    }
+    free(carriers);
+    return s;
+}
+
+enum ds_status renaming_candidates(struct db *db, const struct config *c,
+                                   const struct config_rule *rule, int64_t study_id,
+                                   const struct db_instance *pending, size_t count,
+                                   struct carrier_uid_map **out, struct ds_error *err)
+{
+    *out = NULL;
+    DS_AUTO(carrier_uid_map_auto) struct carrier_uid_map *map = NULL;
+    bool renames = false;
+    enum ds_status s = carrier_uid_map_new(&map, err);
+    for (size_t i = 0; i < rule->send_to.count && s == DS_OK; i++) {
+        const struct config_peer *peer = config_peer_named(c, rule->send_to.items[i]);
+        if (peer != NULL && !peer->retain_uids) {
+            renames = true;
+            s = add_sent(map, db, study_id, peer->name, err);
+        }
+    }
+    for (size_t i = 0; i < count && s == DS_OK && renames; i++) {
+        if (pending[i].kind == DB_ORIGINAL && pending[i].has_pixel_data) {
+            s = add_name(map, pending[i].sop_uid, err);
+        }
+    }
+    if (s == DS_OK && renames) {
+        carrier_uid_map_complete(map);
+        *out = map;
+        map = NULL;
+    }
+    return s;
+}
+
 enum ds_status renaming_is_second(struct db *db, const struct db_instance *instance,
                                   const char *peer, bool *out, struct ds_error *err)
 {

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/triage.h"
 
+#include "carrier/carrier.h"
+#include "node/protector.h"
+
 enum triage_class triage_class_of(const struct db_instance *instance)
 {
     switch (instance->kind) {
@@ -65,6 +68,24 @@ struct triage triage_of(enum triage_class class, const struct config_rule *rule)
 
 /* ---- settling ---- */
 
+/* Key objects, presentation states, reports and RT objects of protected images go the rule's way
+ * rather than untouched: what they refer to has another UID there, and is rewritten. */
+static enum ds_status refers_to_carriers(const struct due_study *due,
+                                         const struct db_instance *instance, bool *refers,
+                                         struct ds_error *err)
+{
+    *refers = false;
+    if (due->renamed == NULL || instance->has_pixel_data) {
+        return DS_OK;
+    }
+    DS_AUTO(carrier_original_auto) struct carrier_original *original = NULL;
+    const enum ds_status s = protector_load_original(instance, &original, err);
+    if (s == DS_EFORMAT || s == DS_EAUTH) {
+        return DS_OK; /* as it is, it goes as it is */
+    }
+    return s == DS_OK ? carrier_original_refers(original, due->renamed, refers, err) : s;
+}
+
 static enum ds_status settle_one(const struct due_study *due, int64_t instance_id,
                                  const struct triage *t, struct draft *draft, struct ds_error *err)
 {
@@ -102,10 +123,15 @@ enum ds_status triage_settle(struct due_study *due, struct draft *draft, struct 
     size_t left = 0;
     enum ds_status s = DS_OK;
     for (size_t i = 0; s == DS_OK && i < due->count; i++) {
-        const struct triage t = triage_of(triage_class_of(&due->instances[i]), due->rule);
-        if (t.way == TRIAGE_RULE) {
+        const enum triage_class class = triage_class_of(&due->instances[i]);
+        const struct triage t = triage_of(class, due->rule);
+        bool refers = false;
+        if (t.way == TRIAGE_SEND && class != TRIAGE_MARKED) {
+            s = refers_to_carriers(due, &due->instances[i], &refers, err);
+        }
+        if (s == DS_OK && (t.way == TRIAGE_RULE || refers)) {
             due->instances[left++] = due->instances[i];
-        } else {
+        } else if (s == DS_OK) {
             s = settle_one(due, due->instances[i].id, &t, draft, err);
         }
     }

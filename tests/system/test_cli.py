@@ -299,6 +299,29 @@ NO_IMAGES = ["nonimage/sr-basic-text", "nonimage/sr-basic-text-deflated", "nonim
              "other/test-pattern-palette8"]
 
 
+def test_what_refers_to_carriers_follows_them_and_comes_back_to_the_byte(keys, report, tmp_path):
+    """Without a word about what cannot carry: a Key Object is no image to be held."""
+    folder = tmp_path / "study"
+    folder.mkdir()
+    slices = [folder / f"{n}.dcm" for n in range(2)]
+    for path, source in zip(slices, sorted(CT.glob("*.dcm"))):
+        shutil.copy(source, path)
+    uids = [compare.uid_of(p) for p in slices]
+    ds = pydicom.dcmread(str(DATA / "nonimage/key-object-selection.dcm"))
+    named = [e for e in ds.iterall() if e.tag == 0x00081155]
+    for number, element in enumerate(named):
+        element.value = uids[number % 2]
+    ds.save_as(str(folder / "key.dcm"))
+    run("protect", "-o", tmp_path / "out", "--report", report, "--to", keys / "alice.pem", folder)
+    new = [compare.uid_of(tmp_path / "out" / p.name) for p in slices]
+    sent = pydicom.dcmread(str(tmp_path / "out" / "key.dcm"))
+    assert [str(e.value) for e in sent.iterall() if e.tag == 0x00081155] == [new[n % 2] for n in range(len(named))]
+    assert str(sent.SOPInstanceUID) != str(ds.SOPInstanceUID)
+    run("recover", "-o", tmp_path / "back", *sealed_for(keys, "alice"), tmp_path / "out")
+    for path in (*slices, folder / "key.dcm"):
+        assert (tmp_path / "back" / path.name).read_bytes() == path.read_bytes()
+
+
 def beside_name(original):
     return f"{original.stem}.sidecar.dcm"
 

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What other objects of a study say of its images, where these travel as carriers under new UIDs.
 
-A Key Object and a presentation state that name the slices of a CT series, one after the series was sent, and a waveform
-that names none: what is on the way is looked at with pydicom, what arrives is compared with what was sent.
+A Key Object, a presentation state and a segmentation that name the slices of a CT series, the presentation state after
+the series was sent, and a waveform that names none: what is on the way is looked at with pydicom, what arrives is compared with what was sent.
 """
 import time
 
 import pydicom
+import pytest
 
 import compare
 import hospital
@@ -14,7 +15,9 @@ from test_sidecars import STUDY, assert_originals, gather, send, sidecars, to_b,
 from test_two_hospitals import Apart, count
 
 SLICES = 4
-OBJECTS = ["nonimage/key-object-selection", "nonimage/gsps-presentation-state", "nonimage/waveform-ecg-12lead"]
+OBJECTS = ["nonimage/key-object-selection", "nonimage/gsps-presentation-state", "other/seg_image_ct_binary",
+           "nonimage/waveform-ecg-12lead"]
+REFERRING = 3  # so many of them
 
 
 def references(ds):
@@ -29,11 +32,11 @@ def refer(ds, uids):
 
 
 def study(data, folder):
-    """Paths of slices and objects; the first two objects name slices."""
+    """Paths of slices and objects; the first three objects name slices."""
     files = gather(data, OBJECTS, folder, slices=SLICES)
     objects, slices = files[:len(OBJECTS)], files[len(OBJECTS):]
     uids = [compare.uid_of(p) for p in slices]
-    for path in objects[:2]:
+    for path in objects[:REFERRING]:
         ds = pydicom.dcmread(str(path))
         assert references(ds)
         refer(ds, uids)
@@ -52,11 +55,12 @@ def sent(two, number):
 def by_source(files):
     """New UID of each carrier, by the UID of its original."""
     carriers = [pydicom.dcmread(str(p), stop_before_pixels=True) for p in files]
-    return {compare.source_uid(ds): str(ds.SOPInstanceUID) for ds in carriers if "SourceImageSequence" in ds}
+    return {compare.source_uid(ds): str(ds.SOPInstanceUID) for ds in carriers if ds.get("Modality") == "CT"}
 
 
-def test_references_follow_the_carriers_and_come_back(stage, data, tmp_path):
-    two = Apart(stage)
+@pytest.mark.parametrize("unsuitable", ["pass", "hold", "sidecar"])
+def test_references_follow_the_carriers_and_come_back(stage, data, tmp_path, unsuitable):
+    two = Apart(stage, unsuitable=unsuitable)
     with_receiver(two)
     del two.a.rules[0]["report"]  # the second generation has none to wait for
     two.between.start()
@@ -64,7 +68,7 @@ def test_references_follow_the_carriers_and_come_back(stage, data, tmp_path):
     slices, objects = study(data, tmp_path / "study")
 
     # The presentation state comes when all else was sent: it names carriers of an earlier generation.
-    early = [*slices, objects[0], objects[2]]
+    early = [*slices, objects[0], *objects[2:]]
     send(two, early)
     sent(two, len(early))
     hospital.dcmsend([objects[1]], two.a.port, "CLINIC_A")
@@ -73,10 +77,10 @@ def test_references_follow_the_carriers_and_come_back(stage, data, tmp_path):
     new = by_source(files)
     assert sorted(new) == sorted(compare.uid_of(p) for p in slices)
     beside = sidecars(files)
-    assert len(beside) == len(objects)
-    untouched = compare.uid_of(objects[2])
+    assert len(beside) == (len(objects) if unsuitable == "sidecar" else REFERRING)
+    untouched = compare.uid_of(objects[-1])
     on_the_way = {str(ds.SOPClassUID): ds for ds in (pydicom.dcmread(str(p)) for p in files if p not in beside)}
-    for path in objects[:2]:
+    for path in objects[:REFERRING]:
         original = pydicom.dcmread(str(path))
         ds = on_the_way[str(original.SOPClassUID)]
         assert references(ds) == [new[uid] for uid in references(original)]

@@ -353,6 +353,68 @@ static void what_travels_rewritten_is_a_derived_instance(void **state)
     carrier_made_free(&made);
 }
 
+/* ---- the plan ---- */
+
+/* A CT slice that carries, and the object, without a report. */
+static enum carrier_placement placement_of(const char *name, const struct carrier_plan_options *how)
+{
+    struct carrier_slot slots[2];
+    struct carrier_plan *plan = NULL;
+    struct stego_capsule *capsule = NULL;
+    const struct stego_seal_request request = {.origin = "A"};
+    const char *const both[] = {"ct/ge-hispeed/0001.dcm", name};
+    assert_int_equal(carrier_plan_new(&plan, how, NULL), DS_OK);
+    for (size_t i = 0; i < DS_ARRAY_SIZE(both); i++) {
+        DS_AUTO(carrier_original_auto) struct carrier_original *o = load_original(both[i]);
+        assert_int_equal(carrier_plan_add(plan, o, NULL), DS_OK);
+    }
+    assert_int_equal(carrier_plan_seal(plan, &request, slots, 2, &capsule, NULL), DS_OK);
+    assert_int_equal(slots[0].placement, CARRIER_IN_PIXELS);
+    stego_capsule_free(capsule);
+    carrier_plan_free(plan);
+    return slots[1].placement;
+}
+
+/* Whatever the rule does with images that cannot carry, and with what feeds measurement: a
+ * reference to a UID that nobody has any more helps none. */
+static void what_refers_to_carriers_is_planned_beside_a_sidecar(void **state)
+{
+    (void)state;
+    static const char *const referring[] = {"nonimage/key-object-selection.dcm",
+                                            "other/seg_image_ct_binary.dcm"};
+    static const enum carrier_placement unsuitable[] = {CARRIER_PASS, CARRIER_HOLD,
+                                                        CARRIER_SIDECAR};
+    for (size_t i = 0; i < DS_ARRAY_SIZE(referring); i++) {
+        DS_AUTO(dicom_dataset_auto) struct dicom_dataset *d = load(referring[i]);
+        size_t references = 0;
+        DS_AUTO(carrier_uid_map_auto) struct carrier_uid_map *map = map_of(d, &references);
+        assert_true(references > 0);
+        for (size_t u = 0; u < DS_ARRAY_SIZE(unsuitable); u++) {
+            struct carrier_plan_options how = {.unsuitable = unsuitable[u], .references = map};
+            assert_int_equal(placement_of(referring[i], &how), CARRIER_SIDECAR);
+        }
+    }
+}
+
+static void what_refers_to_others_passes_as_before(void **state)
+{
+    (void)state;
+    DS_AUTO(carrier_uid_map_auto) struct carrier_uid_map *map = NULL;
+    assert_int_equal(carrier_uid_map_new(&map, NULL), DS_OK);
+    assert_int_equal(carrier_uid_map_add(map, "1.2.3", "2.25.1", NULL), DS_OK);
+    carrier_uid_map_complete(map);
+    const struct carrier_uid_map *const maps[] = {NULL, map};
+    for (size_t i = 0; i < DS_ARRAY_SIZE(maps); i++) {
+        const struct carrier_plan_options pass = {.unsuitable = CARRIER_PASS,
+                                                  .references = maps[i]};
+        const struct carrier_plan_options hold = {.unsuitable = CARRIER_HOLD,
+                                                  .references = maps[i]};
+        assert_int_equal(placement_of("nonimage/key-object-selection.dcm", &pass), CARRIER_PASS);
+        assert_int_equal(placement_of("nonimage/key-object-selection.dcm", &hold), CARRIER_HOLD);
+        assert_int_equal(placement_of("other/seg_image_ct_binary.dcm", &hold), CARRIER_PASS);
+    }
+}
+
 int main(void)
 {
     if (dicom_init(NULL) != DS_OK) {
@@ -365,6 +427,8 @@ int main(void)
         cmocka_unit_test(a_damaged_record_or_another_data_set_s_is_refused),
         cmocka_unit_test(what_refers_to_carriers_travels_rewritten_and_comes_back),
         cmocka_unit_test(what_travels_rewritten_is_a_derived_instance),
+        cmocka_unit_test(what_refers_to_carriers_is_planned_beside_a_sidecar),
+        cmocka_unit_test(what_refers_to_others_passes_as_before),
         cmocka_unit_test(a_map_finds_what_was_added_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
