@@ -7,6 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A large one holds an image, never a key, and may have been on a disk: wiping it would cost as
+ * much as copying it, and hide nothing. */
+static void drop_memory(struct ds_bytes *b)
+{
+    if (b->data != NULL && !b->large) {
+        ds_wipe(b->data, b->capacity);
+    }
+    free(b->data);
+}
+
 void ds_bytes_free(struct ds_bytes *b)
 {
     if (b == NULL) {
@@ -14,9 +24,8 @@ void ds_bytes_free(struct ds_bytes *b)
     }
     if (b->scratch.data != NULL) {
         ds_scratch_free(&b->scratch);
-    } else if (b->data != NULL) {
-        ds_wipe(b->data, b->capacity);
-        free(b->data);
+    } else {
+        drop_memory(b);
     }
     *b = b->large ? DS_BYTES_LARGE(b->max) : DS_BYTES_INIT(b->max);
 }
@@ -55,8 +64,7 @@ static enum ds_status grow_scratch(struct ds_bytes *b, size_t wanted, struct ds_
     }
     if (moves && b->data != NULL) {
         copy_over(b->scratch.data, b->data, b->len);
-        ds_wipe(b->data, b->capacity);
-        free(b->data);
+        drop_memory(b);
     }
     b->data = b->scratch.data;
     b->capacity = b->scratch.capacity;
@@ -86,8 +94,7 @@ enum ds_status ds_bytes_reserve(struct ds_bytes *b, size_t len, struct ds_error 
     }
     if (b->data != NULL) {
         memcpy(grown, b->data, b->len);
-        ds_wipe(b->data, b->capacity);
-        free(b->data);
+        drop_memory(b);
     }
     b->data = grown;
     b->capacity = capacity;

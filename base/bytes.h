@@ -11,7 +11,7 @@
  *
  * A buffer born with DS_BYTES_LARGE keeps at most DS_BYTES_IN_MEMORY bytes in memory: beyond that
  * it moves into a scratch file (base/map.h), still one piece behind `data`. For whole images; never
- * for keys, because a disk cannot be wiped.
+ * for keys, because a disk cannot be wiped, and it is not wiped in memory either.
  *
  * Byte order lives here and nowhere else: _le little endian (DICOM), _be big endian (capsule).
  */

@@ -10,6 +10,8 @@
 
 /* Milliseconds of a clock that never jumps. */
 int64_t ds_clock_monotonic_ms(void);
+/* The same clock in microseconds, to measure what is short. */
+int64_t ds_clock_monotonic_us(void);
 
 /* Microseconds since 1970-01-01T00:00:00Z. */
 int64_t ds_clock_utc_us(void);

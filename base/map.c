@@ -66,6 +66,9 @@ void ds_map_forget(const void *data, size_t len)
     (void)pthread_mutex_lock(&lock);
     for (const struct range *r = ranges; r != NULL; r = r->next) {
         if (begin >= r->begin && begin < r->end) {
+            if (r->end - r->begin < DS_MAP_STEP_BYTES) {
+                break; /* no burden, and reading it again would cost more than it frees */
+            }
             const uintptr_t last = (r->end + page - 1) / page * page;
             (void)madvise((void *)begin, (end < last ? end : last) - begin, MADV_DONTNEED);
             break;
@@ -90,7 +93,9 @@ static enum ds_status map_file(struct ds_map *out, int fd, const char *path, siz
     if (len == 0) {
         return DS_OK;
     }
-    void *data = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+    /* What is small is read whole, at once. */
+    const int flags = MAP_SHARED | (len < DS_MAP_STEP_BYTES ? MAP_POPULATE : 0);
+    void *data = mmap(NULL, len, PROT_READ, flags, fd, 0);
     if (data == MAP_FAILED) {
         return ds_fail(err, DS_EIO, "unable to read '%s': %s", path, strerror(errno));
     }
