@@ -8,11 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void free_samples(int32_t **samples)
-{
-    free(*samples);
-}
-
 static enum ds_status out_of_memory(const struct stego_hold *h, struct ds_error *err)
 {
     return ds_fail(err, DS_ENOMEM, "out of memory for %zu samples",
@@ -180,7 +175,7 @@ static enum ds_status compete_all(const struct stego_cargo *cargo, struct stego_
     const size_t length = cargo->is_filled ? cargo->length : cargo->count;
     ground->lead = cargo->is_filled ? filled : plain_lead(cargo, c->h);
     enum ds_status s = compete(cargo, length, cargo->seed, 1, c, err);
-    if (s != DS_OK || c->passes != 0 || cargo->room == 0 || cargo->room < length) {
+    if (s != DS_OK || c->best.passes != 0 || cargo->room == 0 || cargo->room < length) {
         return s;
     }
     const unsigned first = cargo->seed < STEGO_FIRST_SEED ? STEGO_FIRST_SEED : cargo->seed;
@@ -192,23 +187,19 @@ enum ds_status stego_cargo_stow(struct stego_cargo *cargo, const struct stego_ho
                                 struct ds_error *err)
 {
     struct stego_ground ground = h->ground;
-    const size_t n = stego_plane_count(&ground.plane);
-    struct stego_contest c = {.h = h, .best = cargo->out};
+    struct stego_contest c = {.h = h};
     c.a.ground = &ground;
+    c.a.work = cargo->out;
     const enum ds_status s = compete_all(cargo, &ground, &c, err);
-    DS_AUTO(free_samples) int32_t *other = c.best != cargo->out ? c.best : c.other;
-    if (s != DS_OK || c.passes == 0) {
+    if (s != DS_OK || c.best.passes == 0) {
         return s != DS_OK
                    ? s
                    : ds_fail(err, DS_ECAPACITY, "%zu bits do not fit into the image", cargo->count);
     }
-    if (c.best != cargo->out) {
-        memcpy(cargo->out, c.best, n * sizeof *other);
-    }
     cargo->error = c.error;
     cargo->easy = c.a.easy;
-    cargo->passes = c.passes;
-    cargo->is_chained = c.is_chained;
+    cargo->passes = c.best.passes;
+    cargo->is_chained = c.best.is_chained;
     cargo->hidden_bits = c.hidden;
     return DS_OK;
 }

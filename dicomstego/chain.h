@@ -35,8 +35,9 @@ struct stego_chain {
     uint32_t max_difference;         /* 0: no limit. Ignored by the extractor. */
 };
 
-/* Hides all of message (at least 64 bits) at the least distortion found; out has room for all
- * samples and gets the carrier without the run's bits. DS_ECAPACITY when it does not fit. */
+/* Hides all of message (at least 64 bits) at the least distortion found; out is allocated memory
+ * for all samples and gets the carrier without the run's bits; before that, and on failure, it has
+ * what planning put there. DS_ECAPACITY when it does not fit. */
 DS_CHECKED enum ds_status stego_chain_embed(const struct stego_chain *chain,
                                             const struct stego_bits *message, int32_t *out,
                                             struct stego_bits *blob, struct ds_error *err);

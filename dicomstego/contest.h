@@ -7,23 +7,28 @@
 
 #include "dicomstego/cargo.h"
 
+/* A way to put it there. */
+struct stego_entry {
+    unsigned passes;
+    enum stego_load load;
+    bool is_chained;
+};
+
 struct stego_contest {
     const struct stego_hold *h;
-    struct stego_attempt a; /* the caller sets ground and message */
-    /* Room for all samples: the best carrier so far, which the caller provides to begin with, and
-     * another one, NULL as long as none was needed. They change places; the caller frees both. */
-    int32_t *best, *other;
+    struct stego_attempt a; /* the caller sets ground, message and work */
     bool with_chain;
 
-    double error;    /* of the best, sum of squares */
-    unsigned passes; /* of the best; 0 as long as nothing fitted */
-    bool is_chained;
+    struct stego_entry best; /* passes is 0 as long as nothing fitted */
+    bool is_standing;        /* a.work has the best carrier */
+    double error;            /* of the best, sum of squares */
     uint64_t hidden;
 };
 
 /* With one seed after the other, `count` of them from `first` on and again from STEGO_FIRST_SEED,
  * until the message fits: balanced passes of the board, the chain, and passes as full as possible
- * only when nothing else fits. That nothing fits is no failure: passes is 0 then. */
+ * only when nothing else fits. That nothing fits is no failure: best.passes is 0 then. Else a.work
+ * has the best carrier. */
 DS_CHECKED enum ds_status stego_contest_hold(struct stego_contest *c, unsigned first,
                                              unsigned count, struct ds_error *err);
 

@@ -7,18 +7,23 @@
 #include <string.h>
 
 #define VALUES_MAX (2U * STEGO_WINDOW_MAX + 2U)
-#define BUCKETS    1024U
+#define BUCKETS    256U
+#define INNER      32U /* scales next to each other: four octaves */
 
 __extension__ typedef unsigned __int128 wide;
 
 struct stego_couplings {
     struct stego_model model;
     bool failed;
+    bool is_counting;
+    size_t bytes, room;
+    size_t missed;                  /* asked for while counting, when there was no room any more */
     uint32_t power[VALUES_MAX + 1]; /* 2^-(lambda k), 30 fraction bits */
     uint64_t sum[VALUES_MAX + 1];   /* of power[0..k-1] */
     struct stego_coupling *bucket[BUCKETS];
-    /* Those whose window lies wholly within the range, by scale and fraction. */
-    struct stego_coupling *inner[STEGO_SCALES][1U << STEGO_FRACTION_BITS];
+    /* Those whose window lies wholly within the range, by scale and fraction: an image has few
+     * scales, so the last one asked for stands for all that share its place. */
+    struct stego_coupling *inner[INNER][1U << STEGO_FRACTION_BITS];
     uint16_t window[STEGO_SCALES];
 };
 
@@ -97,8 +102,8 @@ struct block {
 static bool violates(const struct stego_couplings *c, const struct block *inner, uint64_t inner_sum,
                      const struct block *outer, uint32_t steps)
 {
-    const wide left = (wide)outer->mass * inner_sum;
-    const wide right = (((wide)inner->mass * c->sum[outer->length]) * c->power[steps]) >> 30;
+    const uint64_t left = outer->mass * inner_sum;
+    const wide right = (wide)(inner->mass * c->sum[outer->length]) * c->power[steps] >> 30;
     return left < right;
 }
 
@@ -125,6 +130,9 @@ static unsigned pool_side(const struct stego_couplings *c, const struct stego_co
     return n;
 }
 
+/* A mass is at most STEGO_SLOTS, a sum of powers below 2^40: their product has 60 bits. */
+_Static_assert((uint64_t)(VALUES_MAX + 1U) << 30 <= UINT64_C(1) << 40, "sums of powers");
+
 /* Writes the masses of a block into mass[], exact in sum. */
 static void spread(const struct stego_couplings *c, uint32_t mode, bool up, const struct block *b,
                    uint32_t *mass)
@@ -132,7 +140,7 @@ static void spread(const struct stego_couplings *c, uint32_t mode, bool up, cons
     const uint64_t all = c->sum[b->length];
     uint64_t before = 0;
     for (uint32_t j = 0; j < b->length; j++) {
-        const uint64_t upto = (uint64_t)((wide)b->mass * c->sum[j + 1] / all);
+        const uint64_t upto = b->mass * c->sum[j + 1] / all;
         const uint32_t k = b->start + j;
         mass[up ? mode + k : mode - k] = (uint32_t)(upto - before);
         before = upto;
@@ -163,7 +171,7 @@ static void pool_mode(const struct stego_couplings *c, const struct stego_coupli
     uint64_t left = centre.mass;
     for (unsigned s = 0; s < 2; s++) {
         for (uint32_t k = 1; k <= reached[s]; k++) {
-            const uint32_t m = (uint32_t)((wide)centre.mass * c->power[k] / sum);
+            const uint32_t m = (uint32_t)(centre.mass * c->power[k] / sum);
             mass[s == 1 ? mode + k : mode - k] = m;
             left -= m;
         }
@@ -227,7 +235,7 @@ static void fill_powers(struct stego_couplings *c)
 }
 
 enum ds_status stego_couplings_new(struct stego_couplings **out, const struct stego_model *model,
-                                   struct ds_error *err)
+                                   size_t room_bytes, bool is_counting, struct ds_error *err)
 {
     struct stego_couplings *c = calloc(1, sizeof *c);
     *out = c;
@@ -235,6 +243,8 @@ enum ds_status stego_couplings_new(struct stego_couplings **out, const struct st
         return ds_fail(err, DS_ENOMEM, "out of memory for the model");
     }
     c->model = *model;
+    c->room = room_bytes;
+    c->is_counting = is_counting;
     for (unsigned i = 0; i < STEGO_SCALES; i++) {
         c->window[i] = (uint16_t)window_of(i);
     }
@@ -254,10 +264,41 @@ void stego_couplings_free(struct stego_couplings *c)
     free(c);
 }
 
+static size_t bytes_of(uint32_t count, bool is_counted)
+{
+    return sizeof(struct stego_coupling) +
+           ((is_counted ? 3U : 2U) * (size_t)count + 2U) * sizeof(uint32_t);
+}
+
+static size_t bytes_taken(const struct stego_coupling *t)
+{
+    return t->p != NULL ? bytes_of(t->count, t->seen != NULL) : sizeof *t;
+}
+
+/* All that nothing was counted in. */
+static void forget(struct stego_couplings *c)
+{
+    memset(c->inner, 0, sizeof c->inner); /* the others are found again by their keys */
+    for (unsigned i = 0; i < BUCKETS; i++) {
+        struct stego_coupling **from = &c->bucket[i];
+        while (*from != NULL) {
+            struct stego_coupling *t = *from;
+            if (t->seen != NULL) {
+                from = &t->next;
+                continue;
+            }
+            *from = t->next;
+            c->bytes -= bytes_taken(t);
+            free(t);
+        }
+    }
+}
+
 void stego_couplings_set(struct stego_couplings *c, const struct stego_model *model)
 {
     c->model.lambda = model->lambda;
     c->model.reach = model->reach;
+    forget(c);
     fill_powers(c);
     for (unsigned i = 0; i < BUCKETS; i++) {
         for (struct stego_coupling *t = c->bucket[i]; t != NULL; t = t->next) {
@@ -266,13 +307,45 @@ void stego_couplings_set(struct stego_couplings *c, const struct stego_model *mo
     }
 }
 
+size_t stego_couplings_counted(struct stego_couplings *c, size_t more_bytes)
+{
+    c->is_counting = false;
+    c->room = c->bytes + more_bytes;
+    return c->missed;
+}
+
+static struct stego_coupling *allocate(struct stego_couplings *c, uint32_t count)
+{
+    const size_t bytes = bytes_of(count, c->is_counting);
+    if (bytes > c->room || c->bytes > c->room - bytes) {
+        if (c->is_counting) {
+            c->missed++;
+            return NULL;
+        }
+        forget(c);
+    }
+    struct stego_coupling *t = malloc(bytes);
+    c->failed = c->failed || t == NULL;
+    c->bytes += t != NULL ? bytes : 0;
+    return t;
+}
+
+/* Nobody looks at the slots of an idle one. */
+static struct stego_coupling *slim(struct stego_couplings *c, struct stego_coupling *t)
+{
+    c->bytes -= bytes_taken(t);
+    t->p = t->q = NULL;
+    c->bytes += bytes_taken(t);
+    struct stego_coupling *less = realloc(t, sizeof *t);
+    return less != NULL ? less : t;
+}
+
 static struct stego_coupling *make(struct stego_couplings *c, uint32_t key, unsigned class,
                                    unsigned fraction, uint32_t down, uint32_t up)
 {
     const uint32_t count = down + up + 1;
-    struct stego_coupling *t = malloc(sizeof *t + (3U * (size_t)count + 2U) * sizeof(uint32_t));
+    struct stego_coupling *t = allocate(c, count);
     if (t == NULL) {
-        c->failed = true;
         return NULL;
     }
     t->first = -(int32_t)down;
@@ -280,18 +353,30 @@ static struct stego_coupling *make(struct stego_couplings *c, uint32_t key, unsi
     t->key = key;
     t->p = (uint32_t *)(t + 1);
     t->q = t->p + count + 1;
-    t->seen = t->q + count + 1;
-    memset(t->seen, 0, count * sizeof(uint32_t));
+    t->seen = c->is_counting ? t->q + count + 1 : NULL;
+    if (t->seen != NULL) {
+        memset(t->seen, 0, count * sizeof(uint32_t));
+    }
     fill_p(c, t, class, (int64_t)fraction * 16 + 8); /* predictions are rounded down */
     fill_q(c, t);
-    return t;
+    return t->is_idle && t->seen == NULL ? slim(c, t) : t;
+}
+
+static uint32_t key_of(unsigned scale, unsigned fraction, uint32_t down, uint32_t up)
+{
+    return fraction | scale << 4U | down << 12U | up << 21U;
+}
+
+static unsigned scale_in(uint32_t key)
+{
+    return key >> 4U & 255U;
 }
 
 static struct stego_coupling *find_or_make(struct stego_couplings *c, unsigned scale,
                                            unsigned fraction, uint32_t down, uint32_t up)
 {
-    const uint32_t key = fraction | scale << 4U | down << 12U | up << 21U;
-    struct stego_coupling **head = &c->bucket[(key * 2654435761U) >> 22U];
+    const uint32_t key = key_of(scale, fraction, down, up);
+    struct stego_coupling **head = &c->bucket[(key * 2654435761U) >> 24U];
     for (struct stego_coupling *t = *head; t != NULL; t = t->next) {
         if (t->key == key) {
             return t;
@@ -310,8 +395,8 @@ const struct stego_coupling *stego_couplings_get(struct stego_couplings *c, unsi
 {
     const uint32_t window = c->window[scale];
     const bool is_inner = below_ >= window && above >= window;
-    struct stego_coupling **inner = &c->inner[scale][fraction];
-    if (is_inner && *inner != NULL) {
+    struct stego_coupling **inner = &c->inner[scale % INNER][fraction];
+    if (is_inner && *inner != NULL && scale_in((*inner)->key) == scale) {
         return *inner;
     }
     /* Wide windows: a fraction matters less, and near the ends of the range few widths will do. */
@@ -392,7 +477,7 @@ struct stego_yield stego_couplings_yield(const struct stego_couplings *c)
     struct stego_yield sum = {0.0, 0.0};
     for (unsigned b = 0; b < BUCKETS; b++) {
         for (const struct stego_coupling *t = c->bucket[b]; t != NULL; t = t->next) {
-            for (uint32_t i = 0; i < t->count; i++) {
+            for (uint32_t i = 0; t->seen != NULL && i < t->count; i++) {
                 if (t->seen[i] != 0) {
                     yield_of(t, i, &sum);
                 }

@@ -39,8 +39,8 @@ struct stego_model {
 struct stego_coupling {
     int32_t first;
     uint32_t count;
-    uint32_t *p, *q; /* count + 1 each; from 0 to STEGO_SLOTS */
-    uint32_t *seen;  /* count; for the embedder's statistics */
+    uint32_t *p, *q; /* count + 1 each; from 0 to STEGO_SLOTS. NULL: idle */
+    uint32_t *seen;  /* count; for the embedder's statistics. NULL: made after counting */
     bool is_idle;    /* P and Q are the same */
     uint32_t key;
     struct stego_coupling *next;
@@ -48,18 +48,22 @@ struct stego_coupling {
 
 struct stego_couplings;
 
-/* They are made when first asked for and kept. */
+/* They are made when first asked for and kept, as long as they take no more than about room_bytes.
+ * When that is full all are forgotten and made again when they are asked for; but none of those
+ * made while counting, which, when it is full, makes no more. */
 DS_CHECKED enum ds_status stego_couplings_new(struct stego_couplings **out,
-                                              const struct stego_model *model,
-                                              struct ds_error *err);
+                                              const struct stego_model *model, size_t room_bytes,
+                                              bool is_counting, struct ds_error *err);
+/* Ends the counting; there is room for so much more from now on. How often none was made. */
+size_t stego_couplings_counted(struct stego_couplings *c, size_t more_bytes);
 void stego_couplings_free(struct stego_couplings *c);
 
 /* Another lambda and reach for all of them, old ones and new. */
 void stego_couplings_set(struct stego_couplings *c, const struct stego_model *model);
 
 /* For a prediction of `fraction` 1/16 above a whole value that may go down by `below` and up by
- * `above` (from that whole value). NULL: fewer than two values, or out of memory (then c->failed).
- */
+ * `above` (from that whole value). NULL: fewer than two values, no room to count, or out of memory
+ * (then c->failed). Valid until the next one is asked for. */
 const struct stego_coupling *stego_couplings_get(struct stego_couplings *c, unsigned scale,
                                                  unsigned fraction, uint32_t below, uint32_t above);
 

@@ -105,6 +105,7 @@ static enum ds_status find_within_psnr(struct stego_loading *l, uint64_t *bits,
     if (s != DS_OK || (*bits != 0 && *bits < easy - easy / 64)) {
         return s;
     }
+    stego_loading_drop(l);
     s = stego_loading_most(l, &most, err);
     return s == DS_OK && most != 0
                ? search_bits(l, most + 1, guess < most ? guess : most, bits, err)
@@ -167,17 +168,17 @@ static enum ds_status load_filled(struct stego_loading *l, uint64_t most, struct
     return too_much(l->bits, err);
 }
 
-/* Near the capacity: that alone decides. */
+/* Near the capacity: that alone decides. It is not measured while a carrier takes room. */
 static enum ds_status load_full(struct stego_loading *l, bool is_loaded, struct ds_error *err)
 {
     uint64_t most = 0;
+    stego_loading_drop(l);
     enum ds_status s = find_capacity(l, &most, err);
     if (s != DS_OK || l->bits > most || most == 0) {
         return s != DS_OK ? s : too_much(l->bits, err);
     }
-    if (is_loaded && l->options.min_psnr_db <= 0.0) { /* else trials have taken its place */
-        return DS_OK;
-    }
+    /* What went in before goes in again, in the same way. */
+    l->is_measured = l->is_measured && !(is_loaded && l->options.min_psnr_db <= 0.0);
     l->seed = 0;
     s = stego_loading_run(l, err);
     return is_good_enough(l, s) || (s != DS_OK && s != DS_ECAPACITY) ? s

@@ -90,6 +90,14 @@ DS_CHECKED enum ds_status stego_extract(struct stego_image *image, struct stego_
 /* Is there a carrier's mark? Cheap: no extraction. */
 DS_CHECKED bool stego_is_carrier(const struct stego_image *image);
 
+/* Writes samples first .. first + count - 1 of a plane to out; false when it cannot. */
+typedef bool stego_read_samples(void *context, uint32_t frame, unsigned component, size_t first,
+                                size_t count, int32_t *out);
+/* The same of an image whose samples are not in memory: image->samples is not looked at, read gives
+ * them in pieces. What cannot be read has no mark. */
+DS_CHECKED bool stego_is_carrier_read(const struct stego_image *image, stego_read_samples *read,
+                                      void *context);
+
 /* How many payload bits fit with these options, true to the bit: stego_embed takes so many and
  * answers DS_ECAPACITY to one more. 0 when nothing fits. */
 DS_CHECKED enum ds_status stego_capacity_of(const struct stego_image *image,

@@ -12,8 +12,8 @@
 static bool can_carry(const struct stego_image *image, size_t *n)
 {
     return image->bits_stored >= STEGO_BITS_MIN && image->bits_stored <= STEGO_BITS_MAX &&
-           (image->is_signed || image->bits_stored < 32) && image->samples != NULL &&
-           stego_image_count(image, n) && *n / stego_planes_of(image) <= INT32_MAX;
+           (image->is_signed || image->bits_stored < 32) && stego_image_count(image, n) &&
+           *n / stego_planes_of(image) <= INT32_MAX;
 }
 
 struct extraction {
@@ -144,7 +144,7 @@ enum ds_status stego_extract(struct stego_image *image, struct stego_pool *pool,
     struct stego_extract_facts *told = facts != NULL ? facts : &unused;
     size_t n = 0;
     *told = (struct stego_extract_facts){0};
-    if (!can_carry(image, &n)) {
+    if (image->samples == NULL || !can_carry(image, &n)) {
         return ds_fail(err, DS_ENOTHING, "an image of this kind carries nothing");
     }
     if (!stego_find_none_outside(image->samples, n, stego_image_min(image),
@@ -162,7 +162,7 @@ enum ds_status stego_extract(struct stego_image *image, struct stego_pool *pool,
 bool stego_is_carrier(const struct stego_image *image)
 {
     size_t n = 0;
-    if (!can_carry(image, &n)) {
+    if (image->samples == NULL || !can_carry(image, &n)) {
         return false;
     }
     for (size_t i = 0; i < stego_planes_of(image); i++) {
@@ -173,4 +173,50 @@ bool stego_is_carrier(const struct stego_image *image)
         }
     }
     return false;
+}
+
+/* Few enough to stay in the processor's nearest cache. */
+#define PIECE_SAMPLES 4096U
+
+static size_t plane_count(const struct stego_image *image, unsigned component)
+{
+    const bool is_halved = image->chroma_halved && component > 0;
+    return (size_t)image->rows * (image->columns / (is_halved ? 2U : 1U));
+}
+
+/* Pieces overlap by a mark less one sample: each window lies in one of them. */
+static bool is_marked(const struct stego_image *image, uint32_t frame, unsigned component,
+                      stego_read_samples *read, void *context)
+{
+    int32_t piece[PIECE_SAMPLES];
+    const size_t n = plane_count(image, component);
+    for (size_t at = 0; n - at >= STEGO_MARK_BITS; at += PIECE_SAMPLES - STEGO_MARK_BITS + 1U) {
+        const size_t count = n - at < PIECE_SAMPLES ? n - at : PIECE_SAMPLES;
+        size_t begin = 0;
+        if (!read(context, frame, component, at, count, piece)) {
+            return false;
+        }
+        if (stego_mark_find(piece, count, &begin) != STEGO_FOUND_NOTHING) {
+            return true;
+        }
+        if (count == n - at) {
+            return false;
+        }
+    }
+    return false;
+}
+
+bool stego_is_carrier_read(const struct stego_image *image, stego_read_samples *read, void *context)
+{
+    size_t n = 0;
+    bool found = false;
+    if (!can_carry(image, &n)) {
+        return false;
+    }
+    for (uint32_t frame = 0; frame < image->frames && !found; frame++) {
+        for (unsigned c = 0; c < image->components && !found; c++) {
+            found = is_marked(image, frame, c, read, context);
+        }
+    }
+    return found;
 }

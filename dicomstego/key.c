@@ -232,6 +232,11 @@ const char *stego_certificate_subject(const struct stego_certificate *c)
     return c->subject;
 }
 
+size_t stego_certificate_bytes(const struct stego_certificate *c)
+{
+    return c->der.len;
+}
+
 /* ---- identities ---- */
 
 void stego_identity_free(struct stego_identity *i)

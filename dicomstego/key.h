@@ -25,6 +25,7 @@ void stego_certificate_free(struct stego_certificate *c);
 void stego_certificate_key_id(const struct stego_certificate *c, uint8_t out[STEGO_KEY_ID_BYTES]);
 /* The subject as text ("CN=clinic-a"), borrowed. */
 const char *stego_certificate_subject(const struct stego_certificate *c);
+size_t stego_certificate_bytes(const struct stego_certificate *c); /* as DER */
 
 /* DS_ECONFIG when key and certificate do not belong together. */
 DS_CHECKED enum ds_status stego_identity_load(struct stego_identity **out, const char *key_path,

@@ -30,8 +30,8 @@ struct work {
 };
 
 /* Row i of L and L D against the columns before; returns what is left of the diagonal. */
-static int64_t eliminate(struct work *w, const int64_t *sums, unsigned i, const int64_t *inverse,
-                         const int *shift)
+static inline __attribute__((always_inline)) int64_t
+eliminate(struct work *w, const int64_t *sums, unsigned i, const int64_t *inverse, const int *shift)
 {
     const int64_t *row = row_of(sums, i);
     int64_t diagonal = 0;
@@ -48,8 +48,8 @@ static int64_t eliminate(struct work *w, const int64_t *sums, unsigned i, const 
     return diagonal >> 22;
 }
 
-void stego_least_squares(const int64_t *sums, unsigned n, int64_t count, int32_t *weight,
-                         struct stego_fit *fit)
+static inline __attribute__((always_inline)) void
+solve(const int64_t *sums, unsigned n, int64_t count, int32_t *weight, struct stego_fit *fit)
 {
     struct work w;
     int64_t inverse[N];
@@ -83,5 +83,19 @@ void stego_least_squares(const int64_t *sums, unsigned n, int64_t count, int32_t
         int64_t out = up >= 0 ? (v > limit || v < -limit ? v : v * (INT64_C(1) << up)) : v >> -up;
         out = out > limit ? limit : (out < -limit ? -limit : out);
         weight[i] = (int32_t)out;
+    }
+}
+
+/* The least number of unknowns that balanced effort has: known when this is compiled, it takes less
+ * time. */
+#define USUAL 12U
+
+void stego_least_squares(const int64_t *sums, unsigned n, int64_t count, int32_t *weight,
+                         struct stego_fit *fit)
+{
+    if (n == USUAL) {
+        solve(sums, USUAL, count, weight, fit);
+    } else {
+        solve(sums, n, count, weight, fit);
     }
 }

@@ -205,6 +205,12 @@ static void assign(struct stego_loading *l)
     }
 }
 
+void stego_loading_drop(struct stego_loading *l)
+{
+    free(l->out);
+    l->out = NULL;
+}
+
 static enum ds_status allocate_out(struct stego_loading *l, struct ds_error *err)
 {
     size_t n = 0;

@@ -51,6 +51,9 @@ void stego_loading_finish(struct stego_loading *l);
 /* Asks each plane for its curve and what fits for certain, if that was not done. */
 DS_CHECKED enum ds_status stego_loading_offers(struct stego_loading *l, struct ds_error *err);
 
+/* Gives back what a run has made: there may be less memory for something else. */
+void stego_loading_drop(struct stego_loading *l);
+
 /* One try with one seed. DS_ECAPACITY: does not fit, whatever becomes of the image. */
 DS_CHECKED enum ds_status stego_loading_run(struct stego_loading *l, struct ds_error *err);
 

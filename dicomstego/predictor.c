@@ -5,26 +5,35 @@
 #include "dicomstego/fixed.h"
 #include "dicomstego/least_squares.h"
 #include "dicomstego/predictor_kernel.h"
+#include "dicomstego/rows.h"
+#include "dicomstego/sums.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define BORDER  6 /* a neighbour's neighbour is at most 3 + 3 away */
 #define TAPS    STEGO_UNKNOWNS_MAX
 #define STRIP   STEGO_STRIP
 #define MISSING STEGO_MISSING_PIXEL
+
+#define NO_STRIP SIZE_MAX
+
+/* Strips whose differences are taken at once. */
+#define BATCH 4U
+#define LINE  ((size_t)BATCH * STRIP)
 
 struct preset {
     uint8_t taps, radius;
     uint8_t side, window; /* what teaches: strips on either side, rows above and as many below */
     uint8_t witnesses;    /* neighbours whose own predictions are looked at */
+    bool recalls;         /* the sums of a row in the window are kept until it leaves; else they are
+                             made again, which is little beside the solving of so many equations */
 };
 
 static const struct preset presets[STEGO_PREDICTORS] = {
-    {8, 1, 2, 6, 4},
-    {12, 2, 1, 6, 4},
-    {24, 2, 1, 6, 8},
-    {48, 3, 2, 8, 8},
+    {8, 1, 2, 6, 4, true},
+    {12, 2, 1, 6, 4, true},
+    {24, 2, 1, 6, 8, false},
+    {48, 3, 2, 8, 8, false},
 };
 
 /* By distance; the first four are the rhombus. */
@@ -40,47 +49,51 @@ struct stego_predictor {
     const struct stego_predictor_kernels *kernels;
     struct preset preset;
     int32_t columns, rows, range;
-    size_t stride, strips, entries; /* entries: of one strip's sums, the number of pixels last */
-    int32_t *state;                 /* rows and columns with a border of missing ones */
-    ptrdiff_t tap[TAPS];            /* offsets into state */
-    int32_t *below, *above;         /* sums of the rows in the window, row r at r % window */
-    int64_t *sums;                  /* of both windows, strip by strip */
-    int32_t *mean;                  /* around each pixel of one row */
-    int16_t *around;                /* of that row: taps + 1 lines, the last one the pixel itself */
-    int64_t *wide;                  /* sums over the strips that count for one */
-    struct stego_weights *weights;  /* of each strip in this row */
-    bool *solved;                   /* ... and whether they are those of this row yet */
-    uint8_t *residue;               /* ... and how well they do: a feature; 0: no weights */
-    bool has_padding;
-    int32_t row; /* -1: none yet */
+    size_t strips, entries; /* entries: of one strip's sums, the number of pixels last */
+    struct stego_rows view;
+    ptrdiff_t tap[TAPS];    /* offsets into them */
+    int32_t *below, *above; /* sums of the rows in the window, row r at r % slots */
+    int32_t slots;
+    struct stego_sums sums;        /* of both windows, strip by strip */
+    int32_t *mean;                 /* around each pixel of one row */
+    int16_t *around;               /* of a batch of it: taps + 1 lines, the last the pixel itself */
+    int64_t *wide;                 /* sums over the strips that count for one */
+    struct stego_weights *weights; /* of each strip in this row */
+    bool *solved;                  /* ... and whether they are those of this row yet */
+    uint8_t *residue;              /* ... and how well they do: a feature; 0: no weights */
+    struct stego_field field;
+    size_t field_strip; /* that it is of, in this row; NO_STRIP: none */
+    int32_t row;        /* -1: none yet */
 };
 
 static int32_t *pixel(const struct stego_predictor *n, int32_t row, int32_t column)
 {
-    return n->state + (size_t)(row + BORDER) * n->stride + (size_t)(column + BORDER);
+    return stego_rows_pixel(&n->view, row, column);
 }
 
-static void load(struct stego_predictor *n, const struct stego_plane *plane, size_t run_begin,
-                 size_t run_end)
+static bool has_all(const struct stego_predictor *n)
 {
-    const size_t all = n->stride * ((size_t)n->rows + 2U * BORDER);
-    for (size_t i = 0; i < all; i++) {
-        n->state[i] = MISSING;
-    }
-    size_t i = 0;
-    for (int32_t row = 0; row < n->rows; row++) {
-        int32_t *to = pixel(n, row, 0);
-        for (int32_t c = 0; c < n->columns; c++, i++) {
-            const int32_t x = plane->samples[i];
-            if (plane->has_padding && x >= plane->padding_min && x <= plane->padding_max) {
-                continue;
-            }
-            to[c] = x - plane->low;
-            if (i >= run_begin && i < run_end) {
-                to[c] = (x & ~1) - plane->low;
-            }
-        }
-    }
+    return n->below != NULL && n->above != NULL && n->mean != NULL && n->around != NULL &&
+           n->wide != NULL && n->weights != NULL && n->solved != NULL && n->residue != NULL;
+}
+
+static enum ds_status allocate(struct stego_predictor *n, struct ds_error *err)
+{
+    const size_t lines = n->preset.taps + 1U;
+    const size_t pad = n->strips * STRIP;
+    const size_t line = n->strips * n->entries;
+    const size_t recalled = n->preset.recalls ? line * n->preset.window : n->entries;
+    n->below = calloc(recalled, sizeof *n->below);
+    n->above = n->preset.recalls ? calloc(recalled, sizeof *n->above) : n->below;
+    n->mean = calloc(pad, sizeof *n->mean);
+    n->around = calloc(lines * LINE, sizeof *n->around);
+    n->wide = calloc(n->entries, sizeof *n->wide);
+    n->weights = calloc(n->strips, sizeof *n->weights);
+    n->solved = calloc(n->strips, sizeof *n->solved);
+    n->residue = calloc(n->strips, 1);
+    return stego_sums_init(&n->sums, line, n->preset.recalls) && has_all(n)
+               ? DS_OK
+               : ds_fail(err, DS_ENOMEM, "out of memory for a predictor");
 }
 
 enum ds_status stego_predictor_new(struct stego_predictor **out, const struct stego_plane *plane,
@@ -97,45 +110,33 @@ enum ds_status stego_predictor_new(struct stego_predictor **out, const struct st
     n->columns = (int32_t)plane->columns;
     n->rows = (int32_t)plane->rows;
     n->range = plane->high - plane->low;
-    n->has_padding = plane->has_padding;
-    n->stride = (size_t)plane->columns + 2U * BORDER;
     n->strips = ((size_t)plane->columns + STRIP - 1U) / STRIP;
     const size_t unknowns = n->preset.taps;
     n->entries = (unknowns + 1U) * (unknowns + 2U) / 2U + 1U;
     n->row = -1;
-    const size_t pad = n->strips * STRIP;
-    const size_t line = n->strips * n->entries;
-    n->state = malloc(n->stride * ((size_t)plane->rows + 2U * BORDER) * sizeof *n->state);
-    n->below = calloc(line * n->preset.window, sizeof *n->below);
-    n->above = calloc(line * n->preset.window, sizeof *n->above);
-    n->sums = calloc(line, sizeof *n->sums);
-    n->mean = calloc(pad, sizeof *n->mean);
-    n->around = calloc((unknowns + 1U) * pad, sizeof *n->around);
-    n->wide = calloc(n->entries, sizeof *n->wide);
-    n->weights = calloc(n->strips, sizeof *n->weights);
-    n->solved = calloc(n->strips, sizeof *n->solved);
-    n->residue = calloc(n->strips, 1);
-    if (n->state == NULL || n->below == NULL || n->above == NULL || n->sums == NULL ||
-        n->mean == NULL || n->around == NULL || n->wide == NULL || n->weights == NULL ||
-        n->solved == NULL || n->residue == NULL) {
+    const int32_t reach = 2 * n->preset.radius + n->preset.window + 1;
+    enum ds_status s = stego_rows_init(&n->view, plane, run_begin, run_end, reach, err);
+    s = s == DS_OK ? allocate(n, err) : s;
+    if (s != DS_OK) {
         stego_predictor_free(n);
         *out = NULL;
-        return ds_fail(err, DS_ENOMEM, "out of memory for a predictor");
+        return s;
     }
     for (unsigned k = 0; k < unknowns; k++) {
-        n->tap[k] = offsets[k][1] * (ptrdiff_t)n->stride + offsets[k][0];
+        n->tap[k] = offsets[k][1] * (ptrdiff_t)n->view.stride + offsets[k][0];
     }
-    load(n, plane, run_begin, run_end);
     return DS_OK;
 }
 
 void stego_predictor_free(struct stego_predictor *n)
 {
     if (n != NULL) {
-        free(n->state);
+        stego_rows_finish(&n->view);
+        if (n->above != n->below) {
+            free(n->above);
+        }
         free(n->below);
-        free(n->above);
-        free(n->sums);
+        stego_sums_finish(&n->sums);
         free(n->mean);
         free(n->around);
         free(n->wide);
@@ -146,53 +147,83 @@ void stego_predictor_free(struct stego_predictor *n)
     free(n);
 }
 
-/* The sums of one row, into its place in a window. A pixel that is missing or alone teaches
- * nothing: all its differences are 0. */
-static void teach(struct stego_predictor *n, int32_t *window, int32_t row)
+/* The mean around each pixel of a row. A pixel that is missing or alone has none. */
+static void average(struct stego_predictor *n, int32_t row)
 {
-    const unsigned taps = n->preset.taps;
-    const size_t line = n->strips * STRIP;
     const size_t count = (size_t)n->columns;
-    const int32_t *p = pixel(n, row, 0);
-    int32_t *to = window + (size_t)(row % n->preset.window) * n->strips * n->entries;
-    n->kernels->average(p, (ptrdiff_t)n->stride, count, n->mean);
-    for (size_t c = count; c < line; c++) {
+    n->kernels->average(pixel(n, row, 0), (ptrdiff_t)n->view.stride, count, n->mean);
+    for (size_t c = count; c < n->strips * STRIP; c++) {
         n->mean[c] = MISSING;
-    }
-    for (unsigned k = 0; k <= taps; k++) {
-        n->kernels->compare(k < taps ? p + n->tap[k] : p, n->mean, count, n->around + k * line);
-    }
-    for (size_t s = 0; s < n->strips; s++, to += n->entries) {
-        int32_t teachers = 0;
-        for (size_t c = s * STRIP; c < (s + 1) * STRIP; c++) {
-            teachers += n->mean[c] >= 0;
-        }
-        n->kernels->multiply(n->around + s * STRIP, line, taps + 1, to);
-        to[n->entries - 1] = teachers;
     }
 }
 
-static void count_in(struct stego_predictor *n, const int32_t *window, int32_t row, int64_t sign)
+/* How the pixels of that row and their neighbours differ from it, from a strip on. A pixel without
+ * a mean teaches nothing: all its differences are 0. */
+static void compare(struct stego_predictor *n, int32_t row, size_t strip)
 {
-    const size_t line = n->strips * n->entries;
-    const int32_t *from = window + (size_t)(row % n->preset.window) * line;
-    for (size_t i = 0; i < line; i++) {
-        n->sums[i] += sign * from[i];
+    const unsigned taps = n->preset.taps;
+    const size_t batch = n->strips - strip < BATCH ? n->strips - strip : BATCH;
+    const int32_t *p = pixel(n, row, (int32_t)(strip * STRIP));
+    for (unsigned k = 0; k <= taps; k++) {
+        n->kernels->compare(k < taps ? p + n->tap[k] : p, n->mean + strip * STRIP, batch * STRIP,
+                            n->around + k * LINE);
     }
+}
+
+/* The sums of one strip of that row; strips come one after the other. */
+static void sum_strip(struct stego_predictor *n, int32_t row, size_t strip, int32_t *to)
+{
+    int32_t teachers = 0;
+    if (strip % BATCH == 0) {
+        compare(n, row, strip);
+    }
+    for (size_t c = strip * STRIP; c < (strip + 1) * STRIP; c++) {
+        teachers += n->mean[c] >= 0;
+    }
+    n->kernels->multiply(n->around + strip % BATCH * STRIP, LINE, n->preset.taps + 1U, to);
+    to[n->entries - 1] = teachers;
+}
+
+/* Where a window keeps the sums of a strip of a row. */
+static int32_t *kept(const struct stego_predictor *n, int32_t *window, int32_t row, size_t strip)
+{
+    return n->preset.recalls
+               ? window + ((size_t)(row % n->preset.window) * n->strips + strip) * n->entries
+               : window;
 }
 
 static void enter(struct stego_predictor *n, int32_t *window, int32_t row)
 {
-    if (row >= 0 && row < n->rows) {
-        teach(n, window, row);
-        count_in(n, window, row, 1);
+    if (row < 0 || row >= n->rows) {
+        return;
+    }
+    average(n, row);
+    for (size_t s = 0; s < n->strips; s++) {
+        int32_t *to = kept(n, window, row, s);
+        sum_strip(n, row, s, to);
+        stego_sums_add(&n->sums, s * n->entries, to, n->entries);
     }
 }
 
-static void leave(struct stego_predictor *n, const int32_t *window, int32_t row)
+/* Nothing in the row's surroundings has changed since it entered. */
+static void leave_again(struct stego_predictor *n, int32_t *window, int32_t row)
 {
-    if (row >= 0 && row < n->rows) {
-        count_in(n, window, row, -1);
+    average(n, row);
+    for (size_t s = 0; s < n->strips; s++) {
+        sum_strip(n, row, s, window);
+        stego_sums_take(&n->sums, s * n->entries, window, n->entries);
+    }
+}
+
+static void leave(struct stego_predictor *n, int32_t *window, int32_t row)
+{
+    if (row < 0 || row >= n->rows) {
+        return;
+    }
+    if (n->preset.recalls) {
+        stego_sums_take(&n->sums, 0, kept(n, window, row, 0), n->strips * n->entries);
+    } else {
+        leave_again(n, window, row);
     }
 }
 
@@ -236,6 +267,8 @@ static uint8_t residue_of(const struct stego_fit *fit, int64_t count)
 
 void stego_predictor_row(struct stego_predictor *n, uint32_t row)
 {
+    stego_rows_move(&n->view, (int32_t)row);
+    n->field_strip = NO_STRIP;
     move(n, (int32_t)row);
     memset(n->solved, 0, n->strips * sizeof *n->solved);
 }
@@ -262,9 +295,7 @@ static void solve(struct stego_predictor *n, size_t strip)
     struct stego_fit fit;
     memset(n->wide, 0, n->entries * sizeof *n->wide);
     for (size_t s = begin; s < end; s++) {
-        for (size_t i = 0; i < n->entries; i++) {
-            n->wide[i] += n->sums[s * n->entries + i];
-        }
+        stego_sums_gather(&n->sums, s * n->entries, n->entries, n->wide);
     }
     const int64_t count = n->wide[n->entries - 1];
     n->residue[strip] = 0;
@@ -276,11 +307,6 @@ static void solve(struct stego_predictor *n, size_t strip)
     n->solved[strip] = true;
 }
 
-static struct stego_spot spot_at(const struct stego_predictor *n, const int32_t *p)
-{
-    return (struct stego_spot){p, (ptrdiff_t)n->stride};
-}
-
 /* The mean of `unit` times the misses, as a feature. */
 static uint8_t feature_of(struct stego_misses m, uint32_t unit)
 {
@@ -288,27 +314,67 @@ static uint8_t feature_of(struct stego_misses m, uint32_t unit)
     return to_feature(stego_log2_16ths(((uint64_t)m.sum * unit * share[m.count] >> 14) + 2U));
 }
 
-/* Far enough from the border, in a plane without padding. */
-static bool is_whole(const struct stego_predictor *n, int32_t column)
+/* Weighs pixel by pixel. */
+static uint32_t weigh_pixels(const struct stego_sight *s, int32_t dx, int32_t dy, int32_t mean)
 {
-    return !n->has_padding && n->row >= 4 && n->row + 4 < n->rows && column >= 4 &&
-           column + 4 < n->columns;
+    const struct stego_weights *weights = s->weights;
+    const int32_t side = 2 * weights->radius + 1;
+    const int32_t *from =
+        s->at.pixel + (dy - weights->radius) * s->at.stride + dx - weights->radius;
+    uint32_t sum = 0;
+    for (int32_t y = 0; y < side; y++, from += s->at.stride) {
+        for (int32_t x = 0; x < side; x++) {
+            sum += (uint32_t)(stego_weighed(from[x], mean) * weights->row[y][x]);
+        }
+    }
+    return sum;
+}
+
+static void look_closely(const struct stego_predictor *n, const struct stego_sight *s, int32_t mean,
+                         struct stego_look *look)
+{
+    const struct stego_sight near = {s->at, s->weights, NULL, 0};
+    (void)stego_look_with(weigh_pixels, &near, mean, 16 * n->range, n->preset.witnesses, look);
+}
+
+static void look_at(const struct stego_predictor *n, const struct stego_sight *s, int32_t mean,
+                    struct stego_look *look)
+{
+    const bool seen = n->preset.witnesses == 4
+                          ? n->kernels->look(s, mean, 16 * n->range, look)
+                          : stego_look_with(stego_weigh_field, s, mean, 16 * n->range, 8, look);
+    if (!seen) {
+        look_closely(n, s, mean, look);
+    }
+}
+
+static void enter_strip(struct stego_predictor *n, size_t strip)
+{
+    if (!n->solved[strip]) {
+        solve(n, strip);
+    }
+    n->kernels->sum_up(pixel(n, n->row, (int32_t)(strip * STRIP) - 1), (ptrdiff_t)n->view.stride,
+                       &n->weights[strip], &n->field);
+    n->field_strip = strip;
 }
 
 bool stego_predictor_look(struct stego_predictor *n, uint32_t column, struct stego_outlook *out)
 {
-    int32_t *p = pixel(n, n->row, (int32_t)column);
     const size_t strip = column / STRIP;
     struct stego_look look;
-    const int32_t mean = stego_mean_around(spot_at(n, p));
+    const struct stego_sight sight = {
+        {pixel(n, n->row, (int32_t)column), (ptrdiff_t)n->view.stride},
+        &n->weights[strip],
+        &n->field,
+        column % STRIP + 1U};
+    const int32_t mean = stego_mean_around(sight.at);
     if (mean < 0) {
         return false;
     }
-    if (!n->solved[strip]) {
-        solve(n, strip);
+    if (n->field_strip != strip) {
+        enter_strip(n, strip);
     }
-    n->kernels->look(spot_at(n, p), &n->weights[strip], mean, 16 * n->range, n->preset.witnesses,
-                     is_whole(n, (int32_t)column), &look);
+    look_at(n, &sight, mean, &look);
     out->prediction = look.prediction;
     out->feature[0] = feature_of(look.near[0], 1);
     out->feature[1] = n->preset.witnesses > 4 ? feature_of(look.near[1], 1) : 0;
@@ -317,7 +383,31 @@ bool stego_predictor_look(struct stego_predictor *n, uint32_t column, struct ste
     return true;
 }
 
+/* The pixel at a column of the field has become greater by `more`. */
+static void change_field(struct stego_predictor *n, size_t column, uint32_t more)
+{
+    const struct stego_weights *w = &n->weights[n->field_strip];
+    const size_t radius = (size_t)w->radius;
+    const size_t begin = column > radius ? column - radius : 0;
+    for (size_t line = 0; line < 3; line++) {
+        const int16_t *weight = w->row[radius + 1U - line];
+        for (size_t c = begin; c <= column + radius; c++) {
+            n->field.sum[line][c] += more * (uint32_t)weight[column - c + radius];
+        }
+    }
+}
+
 void stego_predictor_put(struct stego_predictor *n, uint32_t column, int32_t value)
 {
-    *pixel(n, n->row, (int32_t)column) = value;
+    int32_t *p = pixel(n, n->row, (int32_t)column);
+    if (n->field_strip == column / STRIP && value != *p) {
+        const uint32_t v = (uint32_t)value;
+        change_field(n, column % STRIP + 1U, v - (uint32_t)*p);
+        n->field.least = v < n->field.least ? v : n->field.least;
+        n->field.most = v > n->field.most ? v : n->field.most;
+        n->field_strip = *p >= 0 && value >= 0 ? n->field_strip : NO_STRIP;
+    } else if (value != *p) {
+        n->field_strip = NO_STRIP;
+    }
+    *p = value;
 }

@@ -18,7 +18,8 @@
 
 struct stego_predictor;
 
-/* Takes the plane's samples over, those of the run with bit 0 cleared. high - low < 2^16. */
+/* Sees the plane's samples, those of the run with bit 0 cleared, as they are when the row in hand
+ * comes near: samples may be changed behind it. The plane is borrowed. high - low < 2^16. */
 DS_CHECKED enum ds_status stego_predictor_new(struct stego_predictor **out,
                                               const struct stego_plane *plane, size_t run_begin,
                                               size_t run_end, unsigned predictor,

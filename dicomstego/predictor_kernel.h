@@ -75,19 +75,26 @@ struct stego_look {
     struct stego_misses circle;  /* of the eight pixels around, each from the next */
 };
 
+static inline void stego_add_step(int32_t a, int32_t b, struct stego_misses *m)
+{
+    const uint32_t both = (a | b) >= 0;
+    m->sum += both * (uint32_t)(a < b ? b - a : a - b);
+    m->count += both;
+}
+
 static inline struct stego_misses stego_unrest(struct stego_spot at)
 {
     const int32_t *up = at.pixel - at.stride;
     const int32_t *down = at.pixel + at.stride;
-    const int32_t circle[9] = {up[-1],  up[0],    up[1],        at.pixel[1], down[1],
-                               down[0], down[-1], at.pixel[-1], up[-1]};
     struct stego_misses m = {0, 0};
-    for (unsigned k = 0; k < 8; k++) {
-        const int32_t d = circle[k + 1] - circle[k];
-        const uint32_t both = (circle[k + 1] | circle[k]) >= 0;
-        m.sum += both * (uint32_t)(d < 0 ? -d : d);
-        m.count += both;
-    }
+    stego_add_step(up[-1], up[0], &m);
+    stego_add_step(up[0], up[1], &m);
+    stego_add_step(up[1], at.pixel[1], &m);
+    stego_add_step(at.pixel[1], down[1], &m);
+    stego_add_step(down[1], down[0], &m);
+    stego_add_step(down[0], down[-1], &m);
+    stego_add_step(down[-1], at.pixel[-1], &m);
+    stego_add_step(at.pixel[-1], up[-1], &m);
     return m;
 }
 
@@ -106,60 +113,105 @@ static inline int32_t stego_weighed(int32_t v, int32_t mean)
     return v < 0 ? 0 : saturated;
 }
 
-/* The weighted sum of what is around a pixel, modulo 2^32, missing ones being like the mean. */
-typedef int32_t stego_weigh(struct stego_spot at, const struct stego_weights *weights, int32_t mean,
-                            bool whole);
+/* What pixels in a strip and beside it have around them, under one set of weights: line y is that
+ * of the row y - 1 below the one in hand, column c that of the strip's pixel c - 1. Modulo 2^32. */
+#define STEGO_FIELD_COLUMNS 24U
+struct stego_field {
+    uint32_t sum[3][STEGO_FIELD_COLUMNS];    /* of weight * pixel, over the pixels that are there */
+    uint32_t weight[3][STEGO_FIELD_COLUMNS]; /* of the weights of these */
+    uint32_t least, most;                    /* of all these pixels and perhaps some others */
+    bool is_whole;                           /* none of them is missing */
+};
 
-/* How a neighbour's prediction is off when it sees `seen` in place of the pixel `self`, which lies
- * dx to its right and dy below. -1: nothing can be said. Nothing is stored, because loads of whole
- * rows would have to wait for it. */
-static inline __attribute__((always_inline)) int32_t
-stego_miss_of(stego_weigh *weigh, struct stego_spot w, int32_t dx, int32_t dy, int32_t self,
-              int32_t seen, const struct stego_weights *weights, int32_t top, bool whole)
+/* Pixels that differ by more from what is expected are not weighed in full: stego_weighed(). A mean
+ * may be above its pixels by a few. */
+#define STEGO_FIELD_WIDTH 32000U
+
+/* Does the field hold when one of the pixels is `seen`? */
+static inline bool stego_field_covers(const struct stego_field *f, uint32_t seen)
 {
-    const int32_t v = *w.pixel;
-    const int32_t mean = stego_mean_of(
-        dx == -1 && dy == 0 ? seen : w.pixel[-1], dx == 0 && dy == -1 ? seen : w.pixel[-w.stride],
-        dx == 0 && dy == 1 ? seen : w.pixel[w.stride], dx == 1 && dy == 0 ? seen : w.pixel[1]);
+    const uint32_t least = seen < f->least ? seen : f->least;
+    const uint32_t most = seen > f->most ? seen : f->most;
+    return most - least <= STEGO_FIELD_WIDTH;
+}
+
+/* A pixel to predict. */
+struct stego_sight {
+    struct stego_spot at;
+    const struct stego_weights *weights;
+    const struct stego_field *field;
+    size_t column; /* in the field */
+};
+
+/* The weighted sum of what is around the pixel dx to the right and dy below, modulo 2^32, missing
+ * ones being like the mean. */
+typedef uint32_t stego_weigh(const struct stego_sight *s, int32_t dx, int32_t dy, int32_t mean);
+
+/* How a neighbour's prediction is off when it sees `seen` in place of the pixel itself. -1: nothing
+ * can be said. */
+static inline __attribute__((always_inline)) int32_t stego_miss_of(stego_weigh *weigh,
+                                                                   const struct stego_sight *s,
+                                                                   int32_t dx, int32_t dy,
+                                                                   int32_t seen, int32_t top)
+{
+    const struct stego_weights *weights = s->weights;
+    const ptrdiff_t stride = s->at.stride;
+    const int32_t *w = s->at.pixel + dy * stride + dx;
+    const int32_t v = *w;
+    const int32_t mean =
+        stego_mean_of(dx == 1 && dy == 0 ? seen : w[-1], dx == 0 && dy == 1 ? seen : w[-stride],
+                      dx == 0 && dy == -1 ? seen : w[stride], dx == -1 && dy == 0 ? seen : w[1]);
     if (v < 0 || mean < 0) {
         return -1;
     }
-    const int32_t weight = weights->row[dy + weights->radius][dx + weights->radius];
+    const int32_t weight = weights->row[weights->radius - dy][weights->radius - dx];
     const uint32_t sum =
-        (uint32_t)weigh(w, weights, mean, whole) +
-        (uint32_t)weight * (uint32_t)(stego_weighed(seen, mean) - stego_weighed(self, mean));
+        weigh(s, dx, dy, mean) + (uint32_t)weight * (uint32_t)(stego_weighed(seen, mean) -
+                                                               stego_weighed(*s->at.pixel, mean));
     const int32_t d = 16 * v - stego_predicted(mean, (int32_t)sum, top);
     return d < 0 ? -d : d;
 }
 
-static inline __attribute__((always_inline)) void
-stego_look_with(stego_weigh *weigh, struct stego_spot at, const struct stego_weights *weights,
-                int32_t mean, int32_t top, unsigned witnesses, bool whole, struct stego_look *out)
+/* mean: around the pixel. top: 16 times the highest value. witnesses: 4 or 8. False when the field
+ * does not cover it. */
+static inline __attribute__((always_inline)) bool
+stego_look_with(stego_weigh *weigh, const struct stego_sight *s, int32_t mean, int32_t top,
+                unsigned witnesses, struct stego_look *out)
 {
     static const int8_t place[8][2] = {{-1, 0},  {0, -1}, {0, 1},  {1, 0},
                                        {-1, -1}, {1, -1}, {-1, 1}, {1, 1}};
-    out->near[0] = out->near[1] = (struct stego_misses){0, 0};
-    out->circle = stego_unrest(at);
-    out->prediction = stego_predicted(mean, weigh(at, weights, mean, whole), top);
+    out->prediction = stego_predicted(mean, (int32_t)weigh(s, 0, 0, mean), top);
     const int32_t seen = (out->prediction + 8) >> 4;
-#pragma GCC unroll 4
+    if (s->field != NULL && !stego_field_covers(s->field, (uint32_t)seen)) {
+        return false;
+    }
+    out->near[0] = out->near[1] = (struct stego_misses){0, 0};
+    out->circle = stego_unrest(s->at);
+#pragma GCC unroll 8
     for (unsigned k = 0; k < witnesses; k++) {
-        const int32_t dx = place[k][0];
-        const int32_t dy = place[k][1];
-        const struct stego_spot w = {at.pixel + dy * at.stride + dx, at.stride};
-        const int32_t d = stego_miss_of(weigh, w, -dx, -dy, *at.pixel, seen, weights, top, whole);
+        const int32_t d = stego_miss_of(weigh, s, place[k][0], place[k][1], seen, top);
         if (d >= 0) {
             out->near[k / 4].sum += (uint32_t)d;
             out->near[k / 4].count++;
         }
     }
+    return true;
+}
+
+static inline uint32_t stego_weigh_field(const struct stego_sight *s, int32_t dx, int32_t dy,
+                                         int32_t mean)
+{
+    const size_t line = (size_t)(1 + dy);
+    const size_t column = s->column + (size_t)dx;
+    return s->field->sum[line][column] - (uint32_t)mean * s->field->weight[line][column];
 }
 
 struct stego_predictor_kernels {
-    /* mean: around the pixel. top: 16 times the highest value. witnesses: 4 or 8. whole: no pixel
-     * is missing within 4 rows and columns. */
-    void (*look)(struct stego_spot at, const struct stego_weights *weights, int32_t mean,
-                 int32_t top, unsigned witnesses, bool whole, struct stego_look *out);
+    /* Fills the field of a strip whose first pixel is behind `pixel`. */
+    void (*sum_up)(const int32_t *pixel, ptrdiff_t stride, const struct stego_weights *weights,
+                   struct stego_field *to);
+    /* stego_look_with the field and four witnesses. */
+    bool (*look)(const struct stego_sight *s, int32_t mean, int32_t top, struct stego_look *out);
     /* mean[c]: the mean around pixel[c]; STEGO_MISSING_PIXEL when that is missing too. mean has
      * room for a multiple of 8. */
     void (*average)(const int32_t *pixel, ptrdiff_t stride, size_t count, int32_t *mean);

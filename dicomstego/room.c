@@ -27,8 +27,7 @@ struct survey {
 static void survey_finish(struct survey *s)
 {
     stego_bits_free(&s->message);
-    free(s->contest.best);
-    free(s->contest.other);
+    free(s->contest.a.work);
 }
 
 static enum ds_status out_of_memory(struct ds_error *err)
@@ -42,9 +41,10 @@ static enum ds_status survey_init(struct survey *s, const struct stego_hold *h,
     const size_t n = stego_plane_count(&h->ground.plane);
     *s = (struct survey){.h = h, .ground = h->ground, .message = STEGO_BITS_INIT};
     s->ground.lead = stego_hold_filled(h, 0, 0, 0);
-    s->contest = (struct stego_contest){.h = h, .best = malloc(n * sizeof *s->contest.best)};
-    s->contest.a = (struct stego_attempt){.ground = &s->ground, .message = &s->message};
-    return s->contest.best != NULL ? DS_OK : out_of_memory(err);
+    s->contest = (struct stego_contest){.h = h};
+    s->contest.a = (struct stego_attempt){
+        .ground = &s->ground, .message = &s->message, .work = malloc(n * sizeof(int32_t))};
+    return s->contest.a.work != NULL ? DS_OK : out_of_memory(err);
 }
 
 static enum ds_status set_length(struct survey *s, size_t bits, struct ds_error *err)
@@ -64,7 +64,6 @@ static enum ds_status measure_passes(struct survey *s, unsigned passes, unsigned
     enum ds_status st = set_length(s, stego_plane_count(&s->ground.plane) * passes, err);
     if (st == DS_OK) {
         a.seed = seed;
-        a.work = s->contest.best;
         a.measuring = true;
         st = stego_attempt_board(&a, passes, STEGO_FULLEST, err);
         *bits = st == DS_OK ? s->message.count - a.left : 0;

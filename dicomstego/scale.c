@@ -23,8 +23,7 @@ static double exp2_of(double l)
 
 static double distance_of(const struct stego_site *s)
 {
-    const int32_t d = 16 * s->value - s->look.prediction;
-    return (double)(d < 0 ? -d : d);
+    return (double)(s->surplus < 0 ? -s->surplus : s->surplus);
 }
 
 struct equations {
@@ -35,7 +34,7 @@ static void inputs_of(const struct stego_site *s, double in[UNKNOWNS])
 {
     in[0] = 1.0;
     for (unsigned i = 0; i < STEGO_FEATURES; i++) {
-        in[i + 1] = (double)s->look.feature[i] / 16.0;
+        in[i + 1] = (double)s->feature[i] / 16.0;
     }
 }
 
@@ -118,8 +117,7 @@ static double cost_of(const struct stego_site *const *site, const uint8_t *class
     double sum = 0.0;
     for (size_t i = begin; i < end; i++) {
         const int scale = (int)clamp(2 * class[i] + correction, 0, (int)STEGO_SCALES - 1);
-        sum += stego_shape_cost(shape, (unsigned)scale,
-                                16 * site[i]->value - site[i]->look.prediction);
+        sum += stego_shape_cost(shape, (unsigned)scale, site[i]->surplus);
     }
     return sum;
 }
@@ -167,7 +165,7 @@ static void sort_sites(const struct stego_site *sites, size_t count, size_t step
 {
     size_t n[STEGO_KNOTS] = {0};
     for (size_t i = 0; i < count; i += step) {
-        n[knot_of(scale, stego_scale_class(scale, sites[i].look.feature))]++;
+        n[knot_of(scale, stego_scale_class(scale, sites[i].feature))]++;
     }
     to->begin[0] = 0;
     for (unsigned k = 0; k < STEGO_KNOTS; k++) {
@@ -175,7 +173,7 @@ static void sort_sites(const struct stego_site *sites, size_t count, size_t step
         n[k] = to->begin[k];
     }
     for (size_t i = 0; i < count; i += step) {
-        const unsigned class = stego_scale_class(scale, sites[i].look.feature);
+        const unsigned class = stego_scale_class(scale, sites[i].feature);
         const size_t at = n[knot_of(scale, class)]++;
         to->site[at] = &sites[i];
         to->class[at] = (uint8_t) class;
@@ -206,7 +204,7 @@ static uint8_t first_class(const struct stego_site *sites, size_t count, size_t 
 {
     size_t n[STEGO_CLASSES_OF_SCALE] = {0};
     for (size_t i = 0; i < count; i += step) {
-        n[stego_scale_class(scale, sites[i].look.feature)]++;
+        n[stego_scale_class(scale, sites[i].feature)]++;
     }
     size_t below = 0;
     unsigned class = 0;

@@ -12,6 +12,8 @@
 #include "dicomstego/coupling.h"
 #include "dicomstego/predictor.h"
 
+#include <string.h>
+
 #define STEGO_CLASSES_OF_SCALE 80U /* four to the octave */
 #define STEGO_KNOTS            8U
 
@@ -24,10 +26,30 @@ struct stego_scale {
     int8_t correction[STEGO_KNOTS];
 };
 
+/* A pixel that was looked at, in little room: there is one for each few pixels of a plane. */
 struct stego_site {
-    struct stego_outlook look;
-    int32_t value; /* above plane->low */
+    uint16_t value;  /* above plane->low */
+    int16_t surplus; /* of it over its prediction, in 1/16; what is beyond is cut off: so far away
+                        nothing is coupled */
+    uint8_t feature[STEGO_FEATURES];
 };
+
+static inline struct stego_site stego_site_of(const struct stego_outlook *look, int32_t value)
+{
+    const int32_t d = 16 * value - look->prediction;
+    struct stego_site s = {.value = (uint16_t)value,
+                           .surplus = (int16_t)(d < INT16_MIN ? INT16_MIN : d)};
+    s.surplus = d > INT16_MAX ? INT16_MAX : s.surplus;
+    memcpy(s.feature, look->feature, sizeof s.feature);
+    return s;
+}
+
+static inline struct stego_outlook stego_site_outlook(const struct stego_site *s)
+{
+    struct stego_outlook look = {.prediction = 16 * s->value - s->surplus};
+    memcpy(look.feature, s->feature, sizeof look.feature);
+    return look;
+}
 
 /* 0..STEGO_CLASSES_OF_SCALE - 1. */
 static inline unsigned stego_scale_class(const struct stego_scale *s,

@@ -123,7 +123,7 @@ static void test_couplings_move_mass_outward_within_reach(void **state)
             for (uint8_t reach = 0; reach < 4; reach++) {
                 const struct stego_model model = {shape, reach, (uint16_t)lambda};
                 struct stego_couplings *all = NULL;
-                assert_int_equal(stego_couplings_new(&all, &model, NULL), DS_OK);
+                assert_int_equal(stego_couplings_new(&all, &model, SIZE_MAX, true, NULL), DS_OK);
                 for (unsigned scale = 0; scale < STEGO_SCALES; scale += 13) {
                     for (uint32_t room = 0; room < 300; room = room * 2 + 1) {
                         const struct stego_coupling *c =
@@ -141,6 +141,63 @@ static void test_couplings_move_mass_outward_within_reach(void **state)
             }
         }
     }
+}
+
+/* Whether a coupling was forgotten cannot be told from what it says. */
+static void test_couplings_without_room_are_made_again(void **state)
+{
+    (void)state;
+    const struct stego_model model = {1, 2, 640};
+    struct stego_couplings *all = NULL;
+    struct stego_couplings *few = NULL;
+    uint32_t seed = 5;
+    assert_int_equal(stego_couplings_new(&all, &model, SIZE_MAX, false, NULL), DS_OK);
+    assert_int_equal(stego_couplings_new(&few, &model, 20000, false, NULL), DS_OK);
+    for (unsigned i = 0; i < 20000; i++) {
+        const unsigned scale = next_random(&seed) % 90;
+        const unsigned fraction = next_random(&seed) % 16;
+        const uint32_t below = next_random(&seed) % 300;
+        const struct stego_coupling *a = stego_couplings_get(all, scale, fraction, below, 300);
+        const struct stego_coupling *b = stego_couplings_get(few, scale, fraction, below, 300);
+        assert_int_equal(a->key, b->key);
+        assert_int_equal(a->count, b->count);
+        assert_int_equal(a->is_idle, b->is_idle);
+        if (!a->is_idle) {
+            assert_memory_equal(a->p, b->p, (a->count + 1) * sizeof *a->p);
+            assert_memory_equal(a->q, b->q, (a->count + 1) * sizeof *a->q);
+        }
+    }
+    stego_couplings_free(all);
+    stego_couplings_free(few);
+}
+
+static void test_what_was_counted_stays_and_what_has_no_room_is_told(void **state)
+{
+    (void)state;
+    const struct stego_model model = {0, 1, 300};
+    struct stego_couplings *c = NULL;
+    unsigned made = 0;
+    unsigned refused = 0;
+    assert_int_equal(stego_couplings_new(&c, &model, 30000, true, NULL), DS_OK);
+    for (uint32_t below = 1; below < 256; below++) {
+        const struct stego_coupling *t = stego_couplings_get(c, 80, 8, below, 256);
+        made += t != NULL;
+        refused += t == NULL;
+        if (t != NULL) {
+            t->seen[t->count / 2]++;
+        }
+    }
+    assert_true(made > 5 && refused > 5);
+    assert_false(stego_couplings_failed(c));
+    assert_int_equal(stego_couplings_counted(c, 5000), refused);
+    const struct stego_yield before = stego_couplings_yield(c);
+    for (uint32_t below = 1; below < 256; below++) {
+        assert_non_null(stego_couplings_get(c, 72, 3, below, 256));
+    }
+    const struct stego_yield after = stego_couplings_yield(c);
+    assert_true(before.error > 0.0);
+    assert_memory_equal(&before, &after, sizeof before);
+    stego_couplings_free(c);
 }
 
 struct picture {
@@ -201,7 +258,7 @@ static struct stego_bits message_of(size_t count, uint32_t seed)
 }
 
 /* What a predictor says of every pixel, on the way down. */
-static void look_at_all(const struct stego_plane *plane, unsigned predictor,
+static void look_at_all(const struct stego_plane *plane, unsigned predictor, bool puts,
                         struct stego_outlook *out)
 {
     struct stego_predictor *p = NULL;
@@ -211,6 +268,9 @@ static void look_at_all(const struct stego_plane *plane, unsigned predictor,
         for (uint32_t column = 0; column < plane->columns; column++, out++) {
             if (!stego_predictor_look(p, column, out)) {
                 memset(out, 0xEE, sizeof *out);
+            } else if (puts && out->prediction % 3 == 0) { /* as a walk does */
+                const int32_t value = (out->prediction >> 4) + (int32_t)(column % 7);
+                stego_predictor_put(p, column, value);
             }
         }
     }
@@ -231,9 +291,9 @@ static void test_all_kernels_predict_the_same(void **state)
         struct stego_outlook *fast = calloc(2 * n, sizeof *fast);
         assert_non_null(fast);
         for (unsigned predictor = 0; predictor < STEGO_PREDICTORS; predictor++) {
-            look_at_all(&p.plane, predictor, fast);
+            look_at_all(&p.plane, predictor, seed % 4 != 0, fast);
             stego_kernels_force(&stego_kernels_portable);
-            look_at_all(&p.plane, predictor, fast + n);
+            look_at_all(&p.plane, predictor, seed % 4 != 0, fast + n);
             stego_kernels_force(NULL);
             for (size_t i = 0; i < n; i++) {
                 assert_int_equal(fast[i].prediction, fast[n + i].prediction);
@@ -253,7 +313,7 @@ static void test_the_way_up_sees_what_the_way_down_saw(void **state)
     picture_init(&p, SMOOTH, 40, 50, 0, 4095, 3);
     struct stego_outlook *down = calloc((size_t)40 * 50, sizeof *down);
     assert_non_null(down);
-    look_at_all(&p.plane, 2, down);
+    look_at_all(&p.plane, 2, false, down);
     struct stego_predictor *up = NULL;
     assert_int_equal(stego_predictor_new(&up, &p.plane, 5, 9, 2, NULL), DS_OK);
     for (uint32_t row = 50; row-- > 0;) {
@@ -441,6 +501,8 @@ int main(void)
         cmocka_unit_test(test_least_squares_find_the_weights),
         cmocka_unit_test(test_least_squares_bear_extremes),
         cmocka_unit_test(test_couplings_move_mass_outward_within_reach),
+        cmocka_unit_test(test_couplings_without_room_are_made_again),
+        cmocka_unit_test(test_what_was_counted_stays_and_what_has_no_room_is_told),
         cmocka_unit_test(test_all_kernels_predict_the_same),
         cmocka_unit_test(test_the_way_up_sees_what_the_way_down_saw),
         cmocka_unit_test(test_what_is_hidden_comes_back),

@@ -559,6 +559,49 @@ static void a_cut_or_overwritten_carrier_is_refused_or_empty(void **state)
     stego_image_free(&cover);
 }
 
+static bool read_samples(void *context, uint32_t frame, unsigned component, size_t first,
+                         size_t count, int32_t *out)
+{
+    const struct stego_image *image = context;
+    const size_t plane = (size_t)image->columns * image->rows;
+    memcpy(out, image->samples + ((size_t)frame * image->components + component) * plane + first,
+           count * sizeof(*out));
+    return true;
+}
+
+/* Geometry and format alone are told; samples come in pieces. */
+static bool is_seen_in_pieces(const struct stego_image *image)
+{
+    struct stego_image facts = *image;
+    struct stego_image whole = *image;
+    facts.samples = NULL;
+    return stego_is_carrier_read(&facts, read_samples, &whole);
+}
+
+static void a_mark_is_seen_wherever_pieces_end(void **state)
+{
+    (void)state;
+    struct stego_image carrier = phantom(64, 64, 1);
+    struct dice d = {67};
+    uint8_t *payload = draw_payload(40, &d);
+    const size_t n = count_of(&carrier);
+    struct stego_image wide = {
+        .columns = (uint32_t)n + 5000, .rows = 1, .frames = 2, .components = 1, .bits_stored = 12};
+    wide.is_signed = carrier.is_signed;
+    assert_int_equal(stego_image_new(&wide, NULL), DS_OK);
+    assert_false(is_seen_in_pieces(&wide));
+    assert_int_equal(stego_embed(&carrier, payload, 8 * 40, NULL, NULL, NULL), DS_OK);
+    for (size_t shift = 0; shift < 5000; shift++) {
+        int32_t *plane = wide.samples + (shift % 2) * wide.columns;
+        memset(wide.samples, 0, count_of(&wide) * sizeof(int32_t));
+        memcpy(plane + shift, carrier.samples, n * sizeof(int32_t));
+        assert_true(is_seen_in_pieces(&wide));
+    }
+    free(payload);
+    stego_image_free(&wide);
+    stego_image_free(&carrier);
+}
+
 static void random_images_carry_nothing_and_stay_as_they_are(void **state)
 {
     (void)state;
@@ -571,6 +614,7 @@ static void random_images_carry_nothing_and_stay_as_they_are(void **state)
         paint(&image, (enum content)(seed % CONTENTS), &d);
         assert_int_equal(stego_image_copy(&copy, &image, NULL), DS_OK);
         assert_false(stego_is_carrier(&image));
+        assert_false(is_seen_in_pieces(&image));
         assert_int_equal(stego_extract(&image, NULL, &bytes, NULL, NULL), DS_ENOTHING);
         assert_memory_equal(image.samples, copy.samples, sizeof(int32_t) * 64 * 64);
         stego_image_free(&image);
@@ -760,6 +804,7 @@ int main(void)
         cmocka_unit_test(a_carrier_can_itself_be_a_cover),
         cmocka_unit_test(one_altered_pixel_never_passes_unseen),
         cmocka_unit_test(a_cut_or_overwritten_carrier_is_refused_or_empty),
+        cmocka_unit_test(a_mark_is_seen_wherever_pieces_end),
         cmocka_unit_test(random_images_carry_nothing_and_stay_as_they_are),
         cmocka_unit_test(wrong_arguments_are_refused),
         cmocka_unit_test(an_image_of_padding_alone_has_no_capacity),
