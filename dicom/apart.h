@@ -21,7 +21,7 @@ typedef enum ds_status dicom_apart_fn(void *context, uint8_t *out, size_t len,
                                       struct ds_error *err);
 
 /* Any thread. What fn says, or DS_EFORMAT when the child ended otherwise or computed for more than
- * a minute. */
+ * a minute. A child that stands still is replaced; DS_EIO when the third does. */
 DS_CHECKED enum ds_status dicom_apart_run(dicom_apart_fn *fn, void *context, uint8_t *out,
                                           size_t len, struct ds_error *err);
 

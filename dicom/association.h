@@ -2,8 +2,9 @@
 /*
  * association - DICOM upper layer (PS3.8) and the DIMSE-C services (PS3.7) that the node uses.
  *
- * Both ends set TCP_NODELAY; the receiving end re-arms TCP_QUICKACK around its reads, because DCMTK
- * peers write header and body of a PDU apart and would wait 40 ms for our delayed acknowledgement.
+ * Both ends set TCP_NODELAY, and TCP_QUICKACK before every wait for the peer, because DCMTK peers
+ * write header and body of a PDU apart and would wait 40 ms for our delayed acknowledgement. A peer
+ * that stalls costs its own thread, for as long as the timeout says.
  */
 #ifndef DICOMSTEGO_DICOM_ASSOCIATION_H
 #define DICOMSTEGO_DICOM_ASSOCIATION_H
@@ -22,6 +23,14 @@ extern "C" {
 #define DICOM_STATUS_CLASS_NOT_SUPPORTED 0x0122U
 #define DICOM_STATUS_NOT_AUTHORIZED      0x0124U
 #define DICOM_STATUS_UNKNOWN_OPERATION   0x0211U
+/* Of DIMSE-N (PS3.7 C.5, 10.1). */
+#define DICOM_STATUS_PROCESSING_FAILURE  0x0110U
+#define DICOM_STATUS_NO_SUCH_INSTANCE    0x0112U
+#define DICOM_STATUS_NO_SUCH_EVENT       0x0113U
+#define DICOM_STATUS_INVALID_ARGUMENT    0x0115U
+#define DICOM_STATUS_NO_SUCH_CLASS       0x0118U
+#define DICOM_STATUS_NO_SUCH_ACTION      0x0123U
+#define DICOM_STATUS_RESOURCE_LIMITATION 0x0213U
 
 /* TLS by BCP 195 profile; certificates are PEM. NULL pointer members: not used. */
 struct dicom_tls {
@@ -39,9 +48,9 @@ struct dicom_listener_options {
     uint16_t port;        /* 0: any free one, see dicom_listener_port */
     const char *ae_title; /* ours; other called titles are rejected unless any_called_ae */
     bool any_called_ae;
-    unsigned max_associations;            /* more: rejected-transient, local limit exceeded */
-    uint32_t max_pdu_bytes;               /* 0: the largest that DCMTK takes, 131072 */
-    unsigned timeout_s;                   /* DIMSE and ACSE; 0: 60 */
+    unsigned max_associations; /* more: rejected-transient, local limit exceeded */
+    uint32_t max_pdu_bytes;    /* 4096 to 1048576; 0: 131072 */
+    unsigned timeout_s;        /* how long a peer may be silent, or below 1 KiB/s; 0: 60 */
     const char *const *transfer_syntaxes; /* accepted for storage, in order of preference; NULL: all
                                              that carry their pixels */
     size_t transfer_syntax_count;
@@ -74,6 +83,26 @@ struct dicom_store_request {
     const char *transfer_syntax;
 };
 
+/* One N-ACTION or N-EVENT-REPORT request (PS3.7 10.1.4, 10.1.1) with its data set. The UIDs are
+ * those of the command, "" where it has none. */
+#define DICOM_MESSAGE_MAX_BYTES (4U * 1024U * 1024U)
+struct dicom_message {
+    const struct dicom_peer *peer; /* NULL where we have called it */
+    const char *sop_class_uid, *sop_instance_uid;
+    uint16_t type; /* Action Type ID or Event Type ID */
+    const char *transfer_syntax;
+    const uint8_t *data;
+    size_t len;
+};
+
+/* An N-EVENT-REPORT that we owe a peer. */
+struct dicom_report {
+    uint64_t token;                               /* comes back with the answer */
+    const char *sop_class_uid, *sop_instance_uid; /* static */
+    uint16_t type;                                /* Event Type ID */
+    struct ds_bytes *data;                        /* to append the data set to */
+};
+
 /* What the node does with what arrives. Called from the association's own thread; several at once.
  * No callback may throw or longjmp. */
 struct dicom_service {
@@ -92,6 +121,18 @@ struct dicom_service {
      * the status to answer; 0000H only when the instance is on stable storage. */
     uint16_t (*store_end)(void *sink, bool complete);
     void (*closed)(void *context, const struct dicom_peer *peer, const char *how, unsigned stored);
+
+    /* Storage commitment; all four or none, then its contexts are refused. The first two return the
+     * status to answer. */
+    uint16_t (*action)(void *context, const struct dicom_message *request);
+    uint16_t (*event)(void *context, const struct dicom_message *report);
+    /* Between messages of an association with a context for it, about every second: is there
+     * something to report to this peer? The data set in transfer_syntax goes into out->data. */
+    bool (*report)(void *context, const struct dicom_peer *peer, const char *transfer_syntax,
+                   struct dicom_report *out);
+    /* Once for each report: answered with a status, or not before the association ended. */
+    void (*reported)(void *context, const struct dicom_peer *peer, uint64_t token, bool answered,
+                     uint16_t status);
 };
 
 struct dicom_listener;
@@ -102,6 +143,11 @@ DS_CHECKED enum ds_status dicom_listener_start(struct dicom_listener **out,
                                                const struct dicom_service *service,
                                                struct ds_error *err);
 uint16_t dicom_listener_port(const struct dicom_listener *l);
+/* Key, certificate and trusted certificates of connections to come; those that are open keep what
+ * they were made with. On failure nothing has changed. DS_EINVAL: it was started without TLS. */
+DS_CHECKED enum ds_status dicom_listener_reload_tls(struct dicom_listener *l,
+                                                    const struct dicom_tls *tls,
+                                                    struct ds_error *err);
 /* No new associations from now on; running ones get up to drain_ms to end, are then aborted. Joins
  * every thread and frees. NULL is fine. */
 void dicom_listener_stop(struct dicom_listener *l, unsigned drain_ms);
@@ -112,9 +158,14 @@ struct dicom_requestor_options {
     const char *host;
     uint16_t port;
     const char *calling_ae, *called_ae;
-    unsigned timeout_s;     /* connect, ACSE and DIMSE; 0: 30 */
+    /* For connecting, TLS and negotiation together; then how long the peer may be silent, or below
+     * 1 KiB/s, in either direction. 0: 30 */
+    unsigned timeout_s;
     uint32_t max_pdu_bytes; /* 0: 131072 */
     const struct dicom_tls *tls;
+    /* We report: proposes the role of an SCP for all contexts but Verification (PS3.7 D.3.3.4). A
+     * peer that answers nothing to that is reported to all the same. */
+    bool as_scp;
 };
 
 /* A presentation context to propose. Each syntax gets a context of its own, so that the acceptor
@@ -137,6 +188,12 @@ DS_CHECKED enum ds_status dicom_requestor_open(struct dicom_requestor **out,
 /* Was this context accepted? */
 bool dicom_requestor_accepts(const struct dicom_requestor *r, const char *sop_class_uid,
                              const char *transfer_syntax);
+/* Can another request go out? False once anything failed, and as soon as an idle peer has ended the
+ * association: then it can only be closed. Does not wait. */
+bool dicom_requestor_usable(struct dicom_requestor *r);
+/* After DS_EIO: the peer ended the association or the connection, rather than being silent or
+ * sending nonsense. When that was idle before, another one may well do. */
+bool dicom_requestor_was_cut(const struct dicom_requestor *r);
 DS_CHECKED enum ds_status dicom_requestor_echo(struct dicom_requestor *r, struct ds_error *err);
 
 /* Sends the bytes of a data set (no group 0002), already in transfer_syntax. *status: the DIMSE
@@ -148,6 +205,34 @@ DS_CHECKED enum ds_status dicom_requestor_store(struct dicom_requestor *r,
                                                 const char *sop_instance_uid,
                                                 const char *transfer_syntax, const uint8_t *data,
                                                 size_t len, uint16_t *status, struct ds_error *err);
+
+/* N-ACTION; *status: what was answered. Then waits up to wait_s for an N-EVENT-REPORT on this
+ * association, which is given to take, and answers what that returns; *reported: one came, maybe
+ * before the response. A wait in vain, or a peer that leaves meanwhile, is DS_OK. Errors as for
+ * dicom_requestor_store. */
+DS_CHECKED enum ds_status
+dicom_requestor_action(struct dicom_requestor *r, const struct dicom_message *request,
+                       unsigned wait_s,
+                       uint16_t (*take)(void *context, const struct dicom_message *report),
+                       void *context, uint16_t *status, bool *reported, struct ds_error *err);
+/* N-EVENT-REPORT; *status: what was answered. */
+DS_CHECKED enum ds_status dicom_requestor_report(struct dicom_requestor *r,
+                                                 const struct dicom_message *report,
+                                                 uint16_t *status, struct ds_error *err);
+
+/* Study Root Query/Retrieve Information Model - FIND (PS3.4 C.6.2). */
+#define DICOM_STUDY_ROOT_FIND "1.2.840.10008.5.1.4.1.2.2.1"
+
+/* One match; false ends the reading, and the association with it. */
+typedef bool (*dicom_match_visit)(void *context, const struct dicom_dataset *match);
+/* C-FIND (PS3.7 9.1.2) on the context of the class, in the native syntax that was accepted for it;
+ * query is the identifier. *status: the final one; matches that came before it were visited. A
+ * match of more than 1 MiB, or that cannot be parsed, is DS_EFORMAT, and the association can only
+ * be closed. DS_EREFUSED, DS_EIO: as dicom_requestor_store. */
+DS_CHECKED enum ds_status dicom_requestor_find(struct dicom_requestor *r, const char *class_uid,
+                                               const struct dicom_dataset *query,
+                                               dicom_match_visit visit, void *context,
+                                               uint16_t *status, struct ds_error *err);
 /* Releases (or aborts when broken) and frees. NULL is fine. */
 void dicom_requestor_close(struct dicom_requestor *r);
 

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dicom/association_listener.h"
 
-#include "dicom/implementation.h"
-
-#include "dcmtk/dcmnet/assoc.h"
-#include "dcmtk/dcmnet/dul.h"
+#include "dicom/transfer_syntax.h"
+#include "dicom/upper_layer.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -20,41 +18,6 @@
 
 namespace dicom
 {
-
-void set_network_globals()
-{
-    /* A reverse look-up of every caller would let a broken name server stall the modalities. */
-    dcmDisableGethostbyaddr.set(OFTrue);
-}
-
-long pdu_bytes(uint32_t wanted)
-{
-    if (wanted == 0 || wanted > ASC_MAXIMUMPDUSIZE) {
-        return ASC_MAXIMUMPDUSIZE;
-    }
-    return std::max<long>(wanted, ASC_MINIMUMPDUSIZE);
-}
-
-void announce_implementation(T_ASC_Parameters &params)
-{
-    OFStandard::strlcpy(params.ourImplementationClassUID, DICOM_IMPLEMENTATION_CLASS_UID,
-                        sizeof(params.ourImplementationClassUID));
-    OFStandard::strlcpy(params.ourImplementationVersionName, DICOM_IMPLEMENTATION_VERSION_NAME,
-                        sizeof(params.ourImplementationVersionName));
-}
-
-void copy_ae(char (&out)[DICOM_AE_BYTES], const char *title)
-{
-    while (*title == ' ') {
-        title++;
-    }
-    size_t len = strnlen(title, DICOM_AE_BYTES - 1);
-    while (len > 0 && title[len - 1] == ' ') {
-        len--;
-    }
-    memcpy(out, title, len);
-    out[len] = '\0';
-}
 
 namespace
 {
@@ -283,6 +246,18 @@ ds_status copy_syntaxes(dicom_listener &l, const dicom_listener_options &options
     return DS_OK;
 }
 
+ds_status exchange_tls(dicom_listener &l, const dicom_tls &tls, ds_error *err)
+{
+    std::unique_ptr<TlsContext> made;
+    const ds_status status = TlsContext::make(made, tls, true, err);
+    if (status == DS_OK) {
+        std::shared_ptr<const TlsContext> next(std::move(made));
+        const std::lock_guard<std::mutex> lock(l.mutex);
+        l.tls.swap(next);
+    }
+    return status;
+}
+
 ds_status copy_options(dicom_listener &l, const dicom_listener_options &options,
                        const dicom_service &service, ds_error *err)
 {
@@ -303,13 +278,13 @@ ds_status copy_options(dicom_listener &l, const dicom_listener_options &options,
     l.only_known_classes = options.only_known_classes;
     l.max_associations = options.max_associations;
     l.max_pdu_bytes = pdu_bytes(options.max_pdu_bytes);
-    l.timeout_s =
-        options.timeout_s == 0 ? 60 : static_cast<int>(std::min(options.timeout_s, 3600U));
+    l.timeout_ms = static_cast<int>(
+        options.timeout_s == 0 ? 60000U : std::min(options.timeout_s, 3600U) * 1000U);
     const ds_status status = copy_syntaxes(l, options, err);
     if (status != DS_OK || options.tls == nullptr) {
         return status;
     }
-    return TlsContext::make(l.tls, *options.tls, true, err);
+    return exchange_tls(l, *options.tls, err);
 }
 
 } // namespace
@@ -339,13 +314,18 @@ void dicom_listener::leave_place()
     associations--;
 }
 
+std::shared_ptr<const dicom::TlsContext> dicom_listener::tls_now()
+{
+    const std::lock_guard<std::mutex> lock(mutex);
+    return tls;
+}
+
 extern "C" ds_status dicom_listener_start(dicom_listener **out,
                                           const dicom_listener_options *options,
                                           const dicom_service *service, ds_error *err)
 {
     *out = nullptr;
     return dicom::guarded(err, [&] {
-        dicom::set_network_globals();
         std::unique_ptr<dicom_listener> l(new dicom_listener);
         ds_status status = dicom::copy_options(*l, *options, *service, err);
         if (status == DS_OK) {
@@ -357,6 +337,17 @@ extern "C" ds_status dicom_listener_start(dicom_listener **out,
             *out = l.release();
         }
         return status;
+    });
+}
+
+extern "C" ds_status dicom_listener_reload_tls(dicom_listener *l, const dicom_tls *tls,
+                                               ds_error *err)
+{
+    return dicom::guarded(err, [&] {
+        if (l->tls_now() == nullptr) {
+            return ds_fail(err, DS_EINVAL, "port %u has no TLS", static_cast<unsigned>(l->port));
+        }
+        return dicom::exchange_tls(*l, *tls, err);
     });
 }
 

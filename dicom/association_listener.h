@@ -12,10 +12,9 @@
 
 #include "dicom/transport.h"
 
-#include "dcmtk/dcmnet/assoc.h"
-
 #include <condition_variable>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -25,24 +24,12 @@ namespace dicom
 {
 
 constexpr unsigned spare_connections = 16;
-constexpr unsigned max_request_wait_s = 30; /* for TLS and the A-ASSOCIATE-RQ together (ARTIM) */
+constexpr int max_request_wait_ms = 30000; /* for TLS and the A-ASSOCIATE-RQ together (ARTIM) */
 
 struct Worker {
     std::thread thread;
     bool done = false; /* under the listener's mutex */
 };
-
-/* The settings of DCMTK's network layer that we depend on; idempotent. */
-void set_network_globals();
-
-/* PDU sizes that DCMTK can take (assoc.h); 0: the largest. */
-long pdu_bytes(uint32_t wanted);
-
-/* Our implementation UID and version name instead of DCMTK's (PS3.7 D.3.3.2). */
-void announce_implementation(T_ASC_Parameters &params);
-
-/* Copies an AE title without the padding that PS3.8 9.3.2 asks for. */
-void copy_ae(char (&out)[DICOM_AE_BYTES], const char *title);
 
 } // namespace dicom
 
@@ -52,10 +39,9 @@ struct dicom_listener {
     bool any_called_ae = false;
     bool only_known_classes = false;
     unsigned max_associations = 0;
-    long max_pdu_bytes = 0;
-    int timeout_s = 0;
+    uint32_t max_pdu_bytes = 0;
+    int timeout_ms = 0;
     std::vector<std::string> transfer_syntaxes;
-    std::unique_ptr<dicom::TlsContext> tls;
 
     int socket = -1;
     uint16_t port = 0;
@@ -65,6 +51,7 @@ struct dicom_listener {
 
     std::mutex mutex;
     std::condition_variable ended;
+    std::shared_ptr<const dicom::TlsContext> tls; /* of connections to come; may be exchanged */
     std::list<dicom::Worker> workers;
     unsigned connections = 0;  /* workers not done */
     unsigned associations = 0; /* places taken */
@@ -73,6 +60,7 @@ struct dicom_listener {
     ~dicom_listener();
     bool take_place();
     void leave_place();
+    std::shared_ptr<const dicom::TlsContext> tls_now();
 };
 
 namespace dicom

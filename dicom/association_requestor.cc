@@ -1,36 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dicom/association_listener.h"
-#include "dicom/pdata.h"
-#include "dicom/receive.h"
-
-extern "C" {
-#include "base/clock.h"
-}
+#include "dicom/association_requestor.h"
 #include "dicom/sop_class.h"
 #include "dicom/transfer_syntax.h"
 
-#include "dcmtk/dcmnet/assoc.h"
-#include "dcmtk/dcmnet/cond.h"
-#include "dcmtk/dcmnet/dul.h"
-
 #include <algorithm>
 #include <cstring>
-
-struct dicom_requestor {
-    std::unique_ptr<dicom::TlsContext> tls;
-    dicom::Fault fault;
-    std::unique_ptr<dicom::Layer> layer;
-    T_ASC_Network *network = nullptr;
-    T_ASC_Parameters *params = nullptr; /* ours until there is an association */
-    T_ASC_Association *association = nullptr;
-    int timeout_s = 0;
-    bool established = false;
-    bool broken = true;
-
-    ~dicom_requestor();
-    T_ASC_PresentationContextID context(const char *sop_class, const char *syntax) const;
-    ds_status lost(const OFCondition &condition, const char *what, ds_error *err);
-};
 
 namespace dicom
 {
@@ -40,6 +14,7 @@ namespace
 
 constexpr size_t max_contexts = 128; /* odd identifiers of one byte: PS3.8 9.3.2.2 */
 constexpr int farewell_ms = 5000;    /* for the answer to an A-RELEASE-RQ */
+constexpr unsigned default_timeout_s = 30;
 
 bool is_uid(const char *text)
 {
@@ -72,115 +47,124 @@ ds_status check_options(const dicom_requestor_options &o, const dicom_context *c
     return DS_OK;
 }
 
-OFCondition propose(T_ASC_Parameters *params, const dicom_context *contexts, size_t count)
+/* Verification first, then each context with the number that follows. */
+std::vector<dicom_proposal> proposals_of(const dicom_context *contexts, size_t count,
+                                         unsigned roles)
 {
-    const char *plain[] = {DICOM_EXPLICIT_LE, DICOM_IMPLICIT_LE};
-    OFCondition condition = ASC_addPresentationContext(params, 1, DICOM_VERIFICATION, plain, 2);
-    for (size_t i = 0; i < count && condition.good(); i++) {
-        const char *syntax[] = {contexts[i].transfer_syntax};
-        condition =
-            ASC_addPresentationContext(params, static_cast<T_ASC_PresentationContextID>(2 * i + 3),
-                                       contexts[i].sop_class_uid, syntax, 1);
+    std::vector<dicom_proposal> all = {
+        {1, DICOM_VERIFICATION, DICOM_EXPLICIT_LE, DICOM_IMPLICIT_LE, 0}};
+    for (size_t i = 0; i < count; i++) {
+        all.push_back({static_cast<uint8_t>(2 * i + 3), contexts[i].sop_class_uid,
+                       contexts[i].transfer_syntax, nullptr, roles});
     }
-    return condition;
+    return all;
 }
 
-OFCondition prepare(dicom_requestor &r, const dicom_requestor_options &o,
-                    const dicom_context *contexts, size_t count)
+/* What was accepted, and only in a syntax that was proposed. */
+void take_answers(Association &association, const std::vector<dicom_proposal> &proposals,
+                  const dicom_associate_accept &accept)
 {
-    OFCondition condition = ASC_initializeNetwork(NET_REQUESTOR, 0, r.timeout_s, &r.network);
-    if (condition.good()) {
-        condition = ASC_setTransportLayer(r.network, r.layer.get(), 0);
-    }
-    if (condition.good()) {
-        condition = ASC_createAssociationParameters(&r.params, pdu_bytes(o.max_pdu_bytes));
-    }
-    if (condition.good()) {
-        announce_implementation(*r.params);
-        condition = ASC_setAPTitles(r.params, o.calling_ae, o.called_ae, nullptr);
-    }
-    if (condition.good()) {
-        condition = ASC_setTransportLayerType(r.params, o.tls != nullptr);
-    }
-    if (condition.good()) {
-        const std::string address = std::string(o.host) + ":" + std::to_string(o.port);
-        condition = ASC_setPresentationAddresses(r.params, OFStandard::getHostName().c_str(),
-                                                 address.c_str());
-    }
-    return condition.good() ? propose(r.params, contexts, count) : condition;
-}
-
-/* PS3.8 table 9-21. */
-const char *reason_text(T_ASC_RejectParametersReason reason)
-{
-    switch (reason) {
-    case ASC_REASON_SU_APPCONTEXTNAMENOTSUPPORTED:
-        return "application context not supported";
-    case ASC_REASON_SU_CALLINGAETITLENOTRECOGNIZED:
-        return "calling AE title not recognised";
-    case ASC_REASON_SU_CALLEDAETITLENOTRECOGNIZED:
-        return "called AE title not recognised";
-    case ASC_REASON_SP_ACSE_PROTOCOLVERSIONNOTSUPPORTED:
-        return "protocol version not supported";
-    case ASC_REASON_SP_PRES_TEMPORARYCONGESTION:
-        return "temporary congestion";
-    case ASC_REASON_SP_PRES_LOCALLIMITEXCEEDED:
-        return "local limit exceeded";
-    default:
-        return "no reason given";
+    association.set_peer_limit(accept.max_pdu_bytes);
+    for (size_t i = 0; i < accept.count; i++) {
+        const dicom_context_answer &a = accept.answers[i];
+        const size_t at = (a.id - 1U) / 2;
+        if (a.result != DICOM_CONTEXT_ACCEPTED || at >= proposals.size()) {
+            continue;
+        }
+        const dicom_proposal &p = proposals[at];
+        const bool other =
+            p.other_syntax != nullptr && strcmp(p.other_syntax, a.transfer_syntax) == 0;
+        if (other || strcmp(p.syntax, a.transfer_syntax) == 0) {
+            association.contexts.push_back({a.id, p.abstract_syntax, a.transfer_syntax, p.roles});
+        }
     }
 }
 
-ds_status rejected(dicom_requestor &r, ds_error *err)
+ds_status rejected(const ds_bytes &body, ds_error *err)
 {
-    T_ASC_RejectParameters why = {};
-    T_ASC_Parameters *params = r.association != nullptr ? r.association->params : r.params;
-    (void)ASC_getRejectParameters(params, &why);
-    if (why.result == ASC_RESULT_REJECTEDTRANSIENT) {
-        return ds_fail(err, DS_EIO, "association rejected for now: %s", reason_text(why.reason));
+    if (body.len != 4) {
+        return ds_fail(err, DS_EFORMAT, "association: an A-ASSOCIATE-RJ of %zu bytes", body.len);
     }
-    return ds_fail(err, DS_EREFUSED, "association rejected for good: %s", reason_text(why.reason));
+    const dicom_rejection why = {body.data[1], body.data[2], body.data[3]};
+    const bool for_now = why.result == DICOM_REJECTED_FOR_NOW;
+    return ds_fail(err, for_now ? DS_EIO : DS_EREFUSED, "association rejected for %s: %s",
+                   for_now ? "now" : "good", dicom_rejection_text(why));
 }
 
-ds_status connect(dicom_requestor &r, ds_error *err)
+ds_status read_answer(dicom_requestor &r, const std::vector<dicom_proposal> &proposals,
+                      ds_error *err)
 {
-    /* One variable for the process: links that open at the same moment with different timeouts may
-     * get each other's for connect(), which shifts when a dead peer is noticed and nothing else. */
-    dcmConnectionTimeout.set(r.timeout_s);
-    const OFCondition condition = ASC_requestAssociation(
-        r.network, r.params, &r.association, nullptr, nullptr, DUL_NOBLOCK, r.timeout_s);
-    if (r.association != nullptr) {
-        r.params = nullptr; /* now the association's */
+    Association &association = *r.association;
+    bytes_owner body(DICOM_ASSOCIATE_MAX_BYTES);
+    uint8_t type = 0;
+    const Ending ending = association.reader.whole(&type, &body.bytes, DICOM_ASSOCIATE_MAX_BYTES);
+    if (ending != Ending::none) {
+        return association.connection.fail("association", err);
     }
-    if (condition == DUL_ASSOCIATIONREJECTED) {
-        return rejected(r, err);
+    if (type == DICOM_PDU_ASSOCIATE_RJ) {
+        return rejected(body.bytes, err);
     }
-    if (condition.bad()) {
-        return r.lost(condition, "association", err);
+    if (type == DICOM_PDU_ABORT) {
+        return ds_fail(err, DS_EIO, "association: aborted by the peer");
     }
-    connection_of(r.association)->set_deadline(0);
-    r.established = true;
-    r.broken = false;
+    const std::unique_ptr<dicom_associate_accept> accept(new dicom_associate_accept);
+    if (type != DICOM_PDU_ASSOCIATE_AC ||
+        dicom_associate_accept_parse(body.bytes.data, body.bytes.len, accept.get(), nullptr) !=
+            DS_OK) {
+        association.abort(AbortSource::provider, abort_bad_parameter);
+        return ds_fail(err, DS_EREFUSED, "association: the answer is no sound A-ASSOCIATE-AC");
+    }
+    take_answers(association, proposals, *accept);
     return DS_OK;
 }
 
-/* Sends a request and waits for its response; *answer is that. */
-ds_status exchange(dicom_requestor &r, T_ASC_PresentationContextID id, const dicom_command &request,
+/* Connecting, TLS and negotiation, within one time limit that nothing extends. */
+ds_status connect(dicom_requestor &r, const dicom_requestor_options &o,
+                  const dicom_context *contexts, size_t count, ds_error *err)
+{
+    Patience patience;
+    patience.start(r.timeout_ms, true);
+    const int socket = dial(o.host, o.port, patience, err);
+    if (socket < 0) {
+        return DS_EIO;
+    }
+    const uint32_t max_pdu = pdu_bytes(o.max_pdu_bytes);
+    r.association.reset(new Association(socket, r.tls.get(), nullptr, max_pdu, r.timeout_ms));
+    Connection &connection = r.association->connection;
+    connection.patience = patience;
+    const std::vector<dicom_proposal> proposals =
+        proposals_of(contexts, count, o.as_scp ? DICOM_ROLE_SCP : 0);
+    bytes_owner pdu(DICOM_ASSOCIATE_MAX_BYTES);
+    ds_status status = dicom_associate_request_encode(
+        o.called_ae, o.calling_ae, max_pdu, proposals.data(), proposals.size(), &pdu.bytes, err);
+    if (status == DS_OK &&
+        (!connection.handshake(false) || !connection.write_all(pdu.bytes.data, pdu.bytes.len))) {
+        status = connection.fail("association", err);
+    }
+    status = status == DS_OK ? read_answer(r, proposals, err) : status;
+    r.established = status == DS_OK;
+    r.broken = !r.established;
+    return status;
+}
+
+/* Sends a request and waits for its response; *answer is that. Whatever else comes costs the
+ * association: nobody could tell which answer belongs to which request any more. */
+ds_status exchange(dicom_requestor &r, uint8_t id, const dicom_command &request,
                    const uint8_t *data, size_t len, dicom_command *answer, ds_error *err)
 {
     const char *what = request.field == DICOM_C_ECHO_RQ ? "C-ECHO" : "C-STORE";
-    ds_status status = send_message(r.association, id, request, data, len, err);
+    const ds_status status = send_message(*r.association, id, request, data, len, err);
     if (status != DS_OK) {
-        return status == DS_EIO ? r.lost(DIMSE_SENDFAILED, what, err) : status;
+        return status == DS_EREFUSED ? status : r.lost(Ending::lost, what, err);
     }
-    T_ASC_PresentationContextID answered_on = 0;
-    const OFCondition condition = receive_command(r.association, r.timeout_s, &answered_on, answer);
-    if (condition.bad()) {
-        return r.lost(condition, what, err);
+    uint8_t answered_on = 0;
+    const Ending ending = receive_command(*r.association, &answered_on, answer);
+    if (ending != Ending::none) {
+        return r.lost(ending, what, err);
     }
     if (answered_on != id || answer->field != (request.field | DICOM_RESPONSE) ||
         answer->responded_to != request.message_id || dicom_command_has_data_set(answer)) {
-        return r.lost(DIMSE_BADMESSAGE, what, err);
+        return r.lost(Ending::protocol, what, err);
     }
     return DS_OK;
 }
@@ -191,9 +175,9 @@ dicom_command request_of(dicom_requestor &r, uint16_t field, const char *sop_cla
     c.present =
         DICOM_HAS_SOP_CLASS | DICOM_HAS_FIELD | DICOM_HAS_MESSAGE_ID | DICOM_HAS_DATA_SET_TYPE;
     c.field = field;
-    c.message_id = r.association->nextMsgID++;
+    c.message_id = r.next_message_id++;
     c.data_set_type = DICOM_NO_DATA_SET;
-    OFStandard::strlcpy(c.sop_class_uid, sop_class, sizeof(c.sop_class_uid));
+    (void)snprintf(c.sop_class_uid, sizeof(c.sop_class_uid), "%s", sop_class);
     return c;
 }
 
@@ -202,7 +186,7 @@ dicom_command store_request(dicom_requestor &r, const char *sop_class, const cha
     dicom_command c = request_of(r, DICOM_C_STORE_RQ, sop_class);
     c.present |= DICOM_HAS_PRIORITY | DICOM_HAS_SOP_INSTANCE;
     c.data_set_type = DICOM_WITH_DATA_SET;
-    OFStandard::strlcpy(c.sop_instance_uid, sop_instance, sizeof(c.sop_instance_uid));
+    (void)snprintf(c.sop_instance_uid, sizeof(c.sop_instance_uid), "%s", sop_instance);
     return c;
 }
 
@@ -217,10 +201,24 @@ ds_status pad(const uint8_t **data, size_t *len, ds_bytes *copy, ds_error *err)
     return status;
 }
 
-/* Between messages a peer has nothing to say but that it leaves. */
-bool peer_has_left(const dicom_requestor &r)
+/* Asks for the end and waits for it; a peer that asks at the same moment is answered (PS3.8 9.2,
+ * release collision). What still comes in between is not for us any more. */
+void take_leave(Association &association)
 {
-    return connection_of(r.association)->networkDataAvailable(0);
+    association.say(DICOM_PDU_RELEASE_RQ);
+    association.connection.patience.start(std::min(association.limit_ms, farewell_ms), true);
+    bytes_owner body(DICOM_ASSOCIATE_MAX_BYTES);
+    uint8_t type = DICOM_PDU_DATA;
+    while (type == DICOM_PDU_DATA || type == DICOM_PDU_RELEASE_RQ) {
+        if (association.reader.whole(&type, &body.bytes, DICOM_ASSOCIATE_MAX_BYTES) !=
+            Ending::none) {
+            association.abort(AbortSource::user, abort_unspecified);
+            return;
+        }
+        if (type == DICOM_PDU_RELEASE_RQ) {
+            association.say(DICOM_PDU_RELEASE_RP);
+        }
+    }
 }
 
 } // namespace
@@ -229,53 +227,48 @@ bool peer_has_left(const dicom_requestor &r)
 
 dicom_requestor::~dicom_requestor()
 {
-    dicom::Connection *connection = dicom::connection_of(association);
-    if (established && connection != nullptr) {
-        connection->set_deadline(ds_clock_monotonic_ms() + dicom::farewell_ms);
-        if (broken || ASC_releaseAssociation(association).bad()) {
-            (void)ASC_abortAssociation(association);
+    if (established) {
+        if (broken) {
+            association->abort(dicom::AbortSource::user, dicom::abort_unspecified);
+        } else {
+            dicom::take_leave(*association);
         }
-    }
-    if (association != nullptr) {
-        (void)ASC_destroyAssociation(&association);
-    }
-    if (params != nullptr) {
-        (void)ASC_destroyAssociationParameters(&params);
-    }
-    if (network != nullptr) {
-        (void)ASC_dropNetwork(&network);
     }
 }
 
-/* 0: none. DCMTK's own search falls back to another context of the class, in whatever syntax that
- * has. */
-T_ASC_PresentationContextID dicom_requestor::context(const char *sop_class,
-                                                     const char *syntax) const
+/* 0: none. */
+uint8_t dicom_requestor::context(const char *sop_class, const char *syntax) const
 {
-    const int count = ASC_countPresentationContexts(association->params);
-    for (int i = 0; i < count; i++) {
-        T_ASC_PresentationContext pc = {};
-        if (ASC_getPresentationContext(association->params, i, &pc).good() &&
-            pc.resultReason == ASC_P_ACCEPTANCE && strcmp(pc.abstractSyntax, sop_class) == 0 &&
-            strcmp(pc.acceptedTransferSyntax, syntax) == 0) {
-            return pc.presentationContextID;
+    for (const dicom::Context &c : association->contexts) {
+        if (c.abstract_syntax == sop_class && c.transfer_syntax == syntax) {
+            return c.id;
         }
     }
     return 0;
 }
 
+/* Between messages a peer has nothing to say but that it leaves. */
+bool dicom_requestor::usable()
+{
+    ended = ended || (!broken && !association->reader.idle());
+    return !broken && !ended;
+}
+
 /* The association cannot be used any more, whatever the reason was: from here on it can only be
  * closed. */
-ds_status dicom_requestor::lost(const OFCondition &condition, const char *what, ds_error *err)
+ds_status dicom_requestor::lost(dicom::Ending ending, const char *what, ds_error *err)
 {
     broken = true;
-    if (fault.status != DS_OK) {
-        return ds_fail(err, fault.status, "%s: %s", what, fault.text);
+    switch (ending) {
+    case dicom::Ending::released:
+    case dicom::Ending::aborted:
+        ended = true;
+        return ds_fail(err, DS_EIO, "%s: the peer has ended the association", what);
+    case dicom::Ending::protocol:
+        return ds_fail(err, DS_EIO, "%s: the peer's answer is none to what was asked", what);
+    default:
+        return association->connection.fail(what, err);
     }
-    if (condition == DIMSE_NODATAAVAILABLE || condition == DUL_READTIMEOUT) {
-        return ds_fail(err, DS_EIO, "%s: the peer did not answer within %d s", what, timeout_s);
-    }
-    return ds_fail(err, DS_EIO, "%s: %s", what, condition.text());
 }
 
 extern "C" ds_status dicom_requestor_open(dicom_requestor **out,
@@ -285,30 +278,20 @@ extern "C" ds_status dicom_requestor_open(dicom_requestor **out,
 {
     *out = nullptr;
     return dicom::guarded(err, [&] {
-        dicom::set_network_globals();
         ds_status status = dicom::check_options(*options, contexts, count, err);
         if (status != DS_OK) {
             return status;
         }
         std::unique_ptr<dicom_requestor> r(new dicom_requestor);
-        r->timeout_s =
-            options->timeout_s == 0 ? 30 : static_cast<int>(std::min(options->timeout_s, 3600U));
+        const unsigned timeout_s =
+            options->timeout_s == 0 ? dicom::default_timeout_s : options->timeout_s;
+        r->timeout_ms = static_cast<int>(std::min(timeout_s, 3600U) * 1000U);
         if (options->tls != nullptr) {
             status = dicom::TlsContext::make(r->tls, *options->tls, false, err);
-            if (status != DS_OK) {
-                return status;
-            }
         }
-        dicom::ConnectionOptions connection;
-        connection.tls = r->tls.get();
-        connection.idle_ms = r->timeout_s * 1000;
-        connection.fault = &r->fault;
-        r->layer.reset(new dicom::Layer(connection));
-        const OFCondition condition = dicom::prepare(*r, *options, contexts, count);
-        if (condition.bad()) {
-            return ds_fail(err, DS_EINVAL, "association: %s", condition.text());
+        if (status == DS_OK) {
+            status = dicom::connect(*r, *options, contexts, count, err);
         }
-        status = dicom::connect(*r, err);
         if (status == DS_OK) {
             *out = r.release();
         }
@@ -323,16 +306,26 @@ extern "C" bool dicom_requestor_accepts(const dicom_requestor *r, const char *so
                              [&] { return r->context(sop_class_uid, transfer_syntax) != 0; });
 }
 
+extern "C" bool dicom_requestor_usable(dicom_requestor *r)
+{
+    return dicom::guarded_or(false, [&] { return r->usable(); });
+}
+
+extern "C" bool dicom_requestor_was_cut(const dicom_requestor *r)
+{
+    return r->association != nullptr &&
+           (r->ended || r->association->connection.loss() == dicom::Loss::closed);
+}
+
 extern "C" ds_status dicom_requestor_echo(dicom_requestor *r, ds_error *err)
 {
     return dicom::guarded(err, [&] {
-        if (r->broken) {
-            return ds_fail(err, DS_EIO, "C-ECHO: the association is lost");
+        if (!r->usable()) {
+            return ds_fail(err, DS_EIO, "C-ECHO: the peer has ended the association");
         }
-        const T_ASC_PresentationContextID id =
-            r->context(DICOM_VERIFICATION, DICOM_EXPLICIT_LE) != 0
-                ? r->context(DICOM_VERIFICATION, DICOM_EXPLICIT_LE)
-                : r->context(DICOM_VERIFICATION, DICOM_IMPLICIT_LE);
+        const uint8_t id = r->context(DICOM_VERIFICATION, DICOM_EXPLICIT_LE) != 0
+                               ? r->context(DICOM_VERIFICATION, DICOM_EXPLICIT_LE)
+                               : r->context(DICOM_VERIFICATION, DICOM_IMPLICIT_LE);
         if (id == 0) {
             return ds_fail(err, DS_EREFUSED, "C-ECHO: the peer does not accept Verification");
         }
@@ -364,11 +357,10 @@ extern "C" ds_status dicom_requestor_store(dicom_requestor *r, const char *sop_c
         if (len == 0 || len % 2 != 0) {
             return ds_fail(err, DS_EFORMAT, "a data set of %zu bytes", len); /* PS3.5 7.1 */
         }
-        if (r->broken || dicom::peer_has_left(*r)) {
-            r->broken = true;
+        if (!r->usable()) {
             return ds_fail(err, DS_EIO, "C-STORE: the peer has ended the association");
         }
-        const T_ASC_PresentationContextID id = r->context(sop_class_uid, transfer_syntax);
+        const uint8_t id = r->context(sop_class_uid, transfer_syntax);
         if (id == 0) {
             return ds_fail(err, DS_EREFUSED,
                            "the peer accepts no context for class %s in syntax %s", sop_class_uid,

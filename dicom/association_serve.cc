@@ -1,24 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dicom/association_listener.h"
-#include "dicom/pdata.h"
-#include "dicom/receive.h"
+#include "dicom/association_events.h"
 #include "dicom/sop_class.h"
 #include "dicom/transfer_syntax.h"
 
 extern "C" {
-#include "base/clock.h"
-#include "base/sha256.h"
+#include "base/metrics.h"
 }
-
-#include "dcmtk/dcmnet/assoc.h"
-#include "dcmtk/dcmnet/cond.h"
 
 #include <algorithm>
 #include <cstring>
-#include <memory>
-#include <openssl/x509.h>
-#include <unistd.h>
-#include <vector>
 
 namespace dicom
 {
@@ -26,230 +16,173 @@ namespace dicom
 namespace
 {
 
+constexpr int linger_ms = 2000;
+constexpr size_t titles_at = 4; /* behind the protocol version: PS3.8 9.3.2 */
+
 bool uid_is_sound(const char *uid)
 {
     const size_t len = strspn(uid, "0123456789.");
     return len > 0 && uid[len] == '\0';
 }
 
-/* DCMTK takes a socket accepted by somebody else through one process-wide variable, which it reads
- * while it makes the network and before it asks the layer for a connection. This lock covers
- * exactly that span, so the variable is never seen by another association. */
-std::mutex handover_mutex;
-
-class Handover
-{
-  public:
-    explicit Handover(int socket) : lock_(handover_mutex)
-    {
-        dcmExternalSocketHandle.set(socket);
-    }
-    ~Handover()
-    {
-        done();
-    }
-    void done()
-    {
-        if (lock_.owns_lock()) {
-            dcmExternalSocketHandle.set(-1);
-            lock_.unlock();
-        }
-    }
-    bool pending() const
-    {
-        return lock_.owns_lock();
-    }
-
-  private:
-    std::unique_lock<std::mutex> lock_;
-};
-
 class Session
 {
   public:
-    Session(dicom_listener &listener, const std::string &address) : l_(listener)
+    Session(dicom_listener &listener, int socket, const std::string &address)
+        : l_(listener), tls_(listener.tls_now()),
+          association_(socket, tls_.get(), &listener.aborting, listener.max_pdu_bytes,
+                       listener.timeout_ms)
     {
         (void)snprintf(peer_.address, sizeof(peer_.address), "%s", address.c_str());
-        peer_.tls = listener.tls != nullptr;
+        peer_.tls = tls_ != nullptr;
     }
-    ~Session();
+    ~Session()
+    {
+        if (placed_) {
+            l_.leave_place();
+        }
+    }
     Session(const Session &) = delete;
     Session &operator=(const Session &) = delete;
-    void run(int socket);
+    void run();
 
   private:
-    bool receive_request(int socket);
-    bool admit();
-    void identify();
-    bool reject(T_ASC_RejectParametersResult result, T_ASC_RejectParametersSource source,
-                T_ASC_RejectParametersReason reason, const char *why);
-    bool negotiate();
-    void answer_context(const T_ASC_PresentationContext &pc);
+    bool receive_request(bytes_owner &body, dicom_associate_request &request);
+    bool admit(const dicom_associate_request &request);
+    void identify(const dicom_associate_request &request);
+    bool reject(const dicom_rejection &rejection, const char *why);
+    bool negotiate(const bytes_owner &body, const dicom_associate_request &request);
+    void answer_context(const dicom_presentation &proposed, dicom_context_answer &answer);
     const char *serve();
-    const char *end(const OFCondition &condition);
-    OFCondition dispatch(const dicom_command &command, T_ASC_PresentationContextID id);
-    OFCondition store(const dicom_command &request, const T_ASC_PresentationContext &pc);
-    OFCondition receive(const dicom_store_request &request, T_ASC_PresentationContextID id,
-                        uint16_t *status);
-    OFCondition drain(T_ASC_PresentationContextID id);
-    OFCondition answer(const dicom_command &request, T_ASC_PresentationContextID id,
-                       uint16_t status);
-    uint16_t judge(const dicom_command &request, const T_ASC_PresentationContext &pc) const;
+    const char *end(Ending ending);
+    Ending dispatch(const dicom_command &command, uint8_t id);
+    Ending store(const dicom_command &request, const Context &context);
+    Ending receive(const dicom_store_request &request, uint8_t id, uint16_t *status);
+    Ending drain(uint8_t id);
+    Ending answer(const dicom_command &request, uint8_t id, uint16_t status);
+    uint16_t judge(const dicom_command &request, const Context &context) const;
     bool takes(const char *abstract_syntax) const;
 
     dicom_listener &l_;
+    std::shared_ptr<const TlsContext> tls_;
+    Association association_;
     dicom_peer peer_{};
+    std::unique_ptr<Events> events_; /* while it serves */
     unsigned stored_ = 0;
     bool placed_ = false;
-    T_ASC_Network *network_ = nullptr;
-    T_ASC_Association *association_ = nullptr;
-    Fault fault_;
-    std::unique_ptr<Layer> layer_;
 };
 
-Session::~Session()
+/* Scanners and health checks connect and go: no alarm. */
+void log_stranger(const dicom_listener &l, const dicom_peer &peer, const ds_error &why)
 {
-    if (association_ != nullptr) {
-        (void)ASC_dropAssociation(association_);
-        (void)ASC_destroyAssociation(&association_);
-    }
-    if (network_ != nullptr) {
-        (void)ASC_dropNetwork(&network_);
-    }
-    if (placed_) {
-        l_.leave_place();
-    }
+    ds_log(why.status == DS_EAUTH ? DS_LOG_WARNING : DS_LOG_INFO, "dicom",
+           "port=%u address=%s no association: %s", static_cast<unsigned>(l.port), peer.address,
+           why.text);
 }
 
-bool Session::receive_request(int socket)
+/* TLS and the A-ASSOCIATE-RQ, within one time limit that nothing extends (ARTIM: PS3.8 9.1.5). */
+bool Session::receive_request(bytes_owner &body, dicom_associate_request &request)
 {
-    const int wait_s = std::min<int>(l_.timeout_s, max_request_wait_s);
-    ConnectionOptions options;
-    options.tls = l_.tls.get();
-    options.interrupt = &l_.aborting;
-    options.idle_ms = l_.timeout_s * 1000;
-    options.deadline_ms = ds_clock_monotonic_ms() + wait_s * INT64_C(1000);
-    options.accepting = true;
-    options.fault = &fault_;
-    Handover handover(socket);
-    layer_.reset(new Layer(options, [&handover] { handover.done(); }));
-    OFCondition condition = ASC_initializeNetwork(NET_ACCEPTOR, 0, l_.timeout_s, &network_);
-    if (condition.good()) {
-        condition = ASC_setTransportLayer(network_, layer_.get(), 0);
+    Connection &connection = association_.connection;
+    connection.patience.start(std::min(l_.timeout_ms, max_request_wait_ms), true);
+    uint8_t type = 0;
+    Ending ending = connection.handshake(true) ? Ending::none : Ending::lost;
+    if (ending == Ending::none) {
+        ending = association_.reader.whole(&type, &body.bytes, DICOM_ASSOCIATE_MAX_BYTES);
     }
-    if (condition.good()) {
-        condition = ASC_receiveAssociation(network_, &association_, l_.max_pdu_bytes, nullptr,
-                                           nullptr, l_.tls != nullptr, DUL_NOBLOCK, wait_s);
+    ds_error why = {};
+    if (ending == Ending::lost) {
+        (void)connection.fail("connection", &why);
+    } else if (ending != Ending::none || type != DICOM_PDU_ASSOCIATE_RQ) {
+        (void)ds_fail(&why, DS_EFORMAT, "the first PDU is no A-ASSOCIATE-RQ");
+    } else if (dicom_associate_request_parse(body.bytes.data, body.bytes.len, &request, &why) ==
+               DS_OK) {
+        return true;
     }
-    if (handover.pending()) {
-        close(socket); /* DCMTK gave up before it took the socket over */
+    log_stranger(l_, peer_, why);
+    if (ending != Ending::lost) { /* who says nothing hears nothing: PS3.8 9.2, AA-2 */
+        association_.abort(AbortSource::provider, abort_bad_parameter);
     }
-    if (condition.bad()) {
-        /* Scanners and health checks connect and go: no alarm. */
-        ds_log(fault_.status == DS_EAUTH ? DS_LOG_WARNING : DS_LOG_INFO, "dicom",
-               "port=%u address=%s no association: %s", static_cast<unsigned>(l_.port),
-               peer_.address, fault_.status != DS_OK ? fault_.text : condition.text());
-    }
-    return condition.good();
+    return false;
 }
 
-/* False without a certificate. */
-bool peer_key_id(T_ASC_Association *association, uint8_t out[DICOM_KEY_ID_BYTES])
+void Session::identify(const dicom_associate_request &request)
 {
-    std::vector<unsigned char> der(ASC_getPeerCertificateLength(association));
-    if (der.empty() || ASC_getPeerCertificate(association, der.data(), der.size()) != der.size()) {
-        return false;
-    }
-    const unsigned char *at = der.data();
-    const std::unique_ptr<X509, decltype(&X509_free)> certificate(
-        d2i_X509(nullptr, &at, static_cast<long>(der.size())), X509_free);
-    unsigned char *key = nullptr;
-    const int len =
-        certificate == nullptr ? 0 : i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate.get()), &key);
-    uint8_t digest[DS_SHA256_BYTES];
-    const bool ok =
-        len > 0 && ds_sha256_of(key, static_cast<size_t>(len), digest, nullptr) == DS_OK;
-    OPENSSL_free(key);
-    if (ok) {
-        memcpy(out, digest, DICOM_KEY_ID_BYTES);
-    }
-    return ok;
-}
-
-void Session::identify()
-{
-    char calling[64] = "";
-    char called[64] = "";
-    (void)ASC_getAPTitles(association_->params, calling, sizeof(calling), called, sizeof(called),
-                          nullptr, 0);
-    copy_ae(peer_.calling_ae, calling);
-    copy_ae(peer_.called_ae, called);
-    peer_.has_key_id = peer_key_id(association_, peer_.key_id);
+    memcpy(peer_.calling_ae, request.calling_ae, sizeof(peer_.calling_ae));
+    memcpy(peer_.called_ae, request.called_ae, sizeof(peer_.called_ae));
+    peer_.has_key_id = association_.connection.peer_key_id(peer_.key_id);
     const std::lock_guard<std::mutex> lock(l_.mutex);
     peer_.association = ++l_.last_association;
 }
 
-bool Session::reject(T_ASC_RejectParametersResult result, T_ASC_RejectParametersSource source,
-                     T_ASC_RejectParametersReason reason, const char *why)
+bool Session::reject(const dicom_rejection &rejection, const char *why)
 {
     ds_log(DS_LOG_WARNING, "dicom", "assoc=%llu peer=%s address=%s rejected: %s",
            static_cast<unsigned long long>(peer_.association), peer_.calling_ae, peer_.address,
            why);
-    const T_ASC_RejectParameters parameters = {result, source, reason};
-    (void)ASC_rejectAssociation(association_, &parameters);
-    /* The requestor closes (PS3.8 9.2.3, Sta13); its own reading of the answer must not race ours.
-     */
-    (void)ASC_dropSCPAssociation(association_, 2);
+    ds_metric_add(DS_METRIC_ASSOCIATIONS_REFUSED, why, nullptr, 1);
+    const uint8_t pdu[10] = {
+        DICOM_PDU_ASSOCIATE_RJ, 0, 0, 0, 0, 4, 0, rejection.result, rejection.source,
+        rejection.reason};
+    if (association_.connection.write_all(pdu, sizeof(pdu))) {
+        association_.linger(linger_ms);
+    }
     return false;
 }
 
-bool Session::admit()
+/* The numbers: PS3.8 table 9-21. */
+bool Session::admit(const dicom_associate_request &request)
 {
-    identify();
-    char application[128] = "";
-    (void)ASC_getApplicationContextName(association_->params, application, sizeof(application));
-    if (strcmp(application, UID_StandardApplicationContext) != 0) {
-        return reject(ASC_RESULT_REJECTEDPERMANENT, ASC_SOURCE_SERVICEUSER,
-                      ASC_REASON_SU_APPCONTEXTNAMENOTSUPPORTED, "application context");
+    identify(request);
+    if (!request.version_1) {
+        return reject({DICOM_REJECTED_FOR_GOOD, 2, 2}, "protocol version");
+    }
+    if (strcmp(request.application_context, DICOM_APPLICATION_CONTEXT) != 0) {
+        return reject({DICOM_REJECTED_FOR_GOOD, 1, 2}, "application context");
     }
     if (!l_.any_called_ae && l_.ae_title != peer_.called_ae) {
-        return reject(ASC_RESULT_REJECTEDPERMANENT, ASC_SOURCE_SERVICEUSER,
-                      ASC_REASON_SU_CALLEDAETITLENOTRECOGNIZED, "called AE title");
+        return reject({DICOM_REJECTED_FOR_GOOD, 1, 7}, "called AE title");
     }
     placed_ = l_.take_place();
     if (!placed_) {
-        return reject(ASC_RESULT_REJECTEDTRANSIENT, ASC_SOURCE_SERVICEPROVIDER_PRESENTATION_RELATED,
-                      ASC_REASON_SP_PRES_LOCALLIMITEXCEEDED, "too many associations");
+        return reject({DICOM_REJECTED_FOR_NOW, 3, 2}, "too many associations");
     }
     bool transient = false;
     if (l_.service.admit != nullptr && !l_.service.admit(l_.service.context, &peer_, &transient)) {
-        if (transient) {
-            return reject(ASC_RESULT_REJECTEDTRANSIENT,
-                          ASC_SOURCE_SERVICEPROVIDER_PRESENTATION_RELATED,
-                          ASC_REASON_SP_PRES_LOCALLIMITEXCEEDED, "not now");
-        }
-        return reject(ASC_RESULT_REJECTEDPERMANENT, ASC_SOURCE_SERVICEUSER,
-                      ASC_REASON_SU_CALLINGAETITLENOTRECOGNIZED, "calling AE title");
+        return transient ? reject({DICOM_REJECTED_FOR_NOW, 3, 2}, "not now")
+                         : reject({DICOM_REJECTED_FOR_GOOD, 1, 3}, "calling AE title");
     }
     return true;
 }
 
-const char *preferred(const std::vector<std::string> &ours, const T_ASC_PresentationContext &pc)
+std::vector<std::string> proposed_syntaxes(const dicom_presentation &proposed)
 {
+    std::vector<std::string> found;
+    ds_cursor c = proposed.syntaxes;
+    char uid[DICOM_UID_BYTES];
+    while (dicom_presentation_next(&c, uid)) {
+        found.emplace_back(uid);
+    }
+    return found;
+}
+
+/* nullptr: none of ours is among them. */
+const std::string *preferred(const std::vector<std::string> &ours,
+                             const dicom_presentation &proposed)
+{
+    const std::vector<std::string> theirs = proposed_syntaxes(proposed);
     for (const std::string &syntax : ours) {
-        for (unsigned i = 0; i < pc.transferSyntaxCount; i++) {
-            if (syntax == pc.proposedTransferSyntaxes[i]) {
-                return pc.proposedTransferSyntaxes[i];
-            }
+        if (std::find(theirs.begin(), theirs.end(), syntax) != theirs.end()) {
+            return &syntax;
         }
     }
     return nullptr;
 }
 
-const char *uncompressed(const T_ASC_PresentationContext &pc)
+const std::string *uncompressed(const dicom_presentation &proposed)
 {
     static const std::vector<std::string> plain = {DICOM_EXPLICIT_LE, DICOM_IMPLICIT_LE};
-    return preferred(plain, pc);
+    return preferred(plain, proposed);
 }
 
 bool Session::takes(const char *abstract_syntax) const
@@ -258,52 +191,61 @@ bool Session::takes(const char *abstract_syntax) const
                                  : dicom_sop_class_may_be_storage(abstract_syntax);
 }
 
-void Session::answer_context(const T_ASC_PresentationContext &pc)
+/* We are the SCP; a peer that offers to be one (for C-GET) may still send as SCU. Who reports on an
+ * association of his own proposes to be SCP, or, against PS3.4 J.3.3, nothing. */
+unsigned roles_for(const dicom_presentation &proposed, bool events)
 {
-    T_ASC_Parameters *params = association_->params;
-    const bool echo = strcmp(pc.abstractSyntax, DICOM_VERIFICATION) == 0;
-    if (!echo && !takes(pc.abstractSyntax)) {
-        (void)ASC_refusePresentationContext(params, pc.presentationContextID,
-                                            ASC_P_ABSTRACTSYNTAXNOTSUPPORTED);
+    return events ? proposed.roles : proposed.roles & DICOM_ROLE_SCU;
+}
+
+void Session::answer_context(const dicom_presentation &proposed, dicom_context_answer &answer)
+{
+    answer.id = proposed.id;
+    answer.result = DICOM_CONTEXT_NO_ABSTRACT_SYNTAX;
+    memcpy(answer.abstract_syntax, proposed.abstract_syntax, sizeof(answer.abstract_syntax));
+    const bool echo = strcmp(proposed.abstract_syntax, DICOM_VERIFICATION) == 0;
+    const bool events = takes_events(l_.service, proposed.abstract_syntax);
+    if (!echo && !events && !takes(proposed.abstract_syntax)) {
         return;
     }
-    const char *syntax = echo ? uncompressed(pc) : preferred(l_.transfer_syntaxes, pc);
+    const std::string *syntax =
+        echo || events ? uncompressed(proposed) : preferred(l_.transfer_syntaxes, proposed);
     if (syntax == nullptr) {
-        (void)ASC_refusePresentationContext(params, pc.presentationContextID,
-                                            ASC_P_TRANSFERSYNTAXESNOTSUPPORTED);
+        answer.result = DICOM_CONTEXT_NO_TRANSFER_SYNTAX;
         return;
     }
-    /* We are the SCP; a peer that offers to be one (for C-GET) may still send as SCU. */
-    const bool roles = pc.proposedRole == ASC_SC_ROLE_SCU || pc.proposedRole == ASC_SC_ROLE_SCUSCP;
-    const OFCondition accepted = ASC_acceptPresentationContext(
-        params, pc.presentationContextID, syntax, roles ? ASC_SC_ROLE_SCU : ASC_SC_ROLE_DEFAULT);
-    if (accepted.bad()) {
-        (void)ASC_refusePresentationContext(params, pc.presentationContextID, ASC_P_USERREJECTION);
-    }
+    answer.result = DICOM_CONTEXT_ACCEPTED;
+    memcpy(answer.transfer_syntax, syntax->c_str(), syntax->size() + 1);
+    answer.roles = roles_for(proposed, events);
+    answer.has_roles = answer.roles != 0;
+    association_.contexts.push_back({proposed.id, proposed.abstract_syntax, *syntax, answer.roles});
 }
 
-bool Session::negotiate()
+bool Session::negotiate(const bytes_owner &body, const dicom_associate_request &request)
 {
-    const int count = ASC_countPresentationContexts(association_->params);
-    for (int i = 0; i < count; i++) {
-        T_ASC_PresentationContext pc = {};
-        if (ASC_getPresentationContext(association_->params, i, &pc).good()) {
-            answer_context(pc);
-        }
+    association_.set_peer_limit(request.max_pdu_bytes);
+    std::vector<dicom_context_answer> answers(request.count);
+    for (size_t i = 0; i < request.count; i++) {
+        answer_context(request.contexts[i], answers[i]);
     }
-    announce_implementation(*association_->params);
-    return ASC_acknowledgeAssociation(association_).good();
+    bytes_owner pdu(DICOM_ASSOCIATE_MAX_BYTES);
+    if (dicom_associate_accept_encode(body.bytes.data + titles_at, l_.max_pdu_bytes, answers.data(),
+                                      answers.size(), &pdu.bytes, nullptr) != DS_OK) {
+        throw std::bad_alloc();
+    }
+    association_.connection.patience.start(l_.timeout_ms);
+    return association_.connection.write_all(pdu.bytes.data, pdu.bytes.len);
 }
 
-uint16_t Session::judge(const dicom_command &request, const T_ASC_PresentationContext &pc) const
+uint16_t Session::judge(const dicom_command &request, const Context &context) const
 {
     if (l_.service.may_store != nullptr && !l_.service.may_store(l_.service.context, &peer_)) {
         return DICOM_STATUS_NOT_AUTHORIZED;
     }
-    if (strcmp(pc.abstractSyntax, DICOM_VERIFICATION) == 0) {
+    if (context.abstract_syntax == DICOM_VERIFICATION) {
         return DICOM_STATUS_CLASS_NOT_SUPPORTED;
     }
-    if (strcmp(request.sop_class_uid, pc.abstractSyntax) != 0) {
+    if (context.abstract_syntax != request.sop_class_uid) {
         return DICOM_STATUS_MISMATCH;
     }
     /* Goes into file headers and queries: nothing but the characters of PS3.5 9.1 gets past here.
@@ -314,10 +256,9 @@ uint16_t Session::judge(const dicom_command &request, const T_ASC_PresentationCo
     return DICOM_STATUS_SUCCESS;
 }
 
-/* Reads one data set. *status: in, what is decided already; out, what to answer. A bad condition:
+/* Reads one data set. *status: in, what is decided already; out, what to answer. Anything but none:
  * the association is lost. */
-OFCondition Session::receive(const dicom_store_request &request, T_ASC_PresentationContextID id,
-                             uint16_t *status)
+Ending Session::receive(const dicom_store_request &request, uint8_t id, uint16_t *status)
 {
     const dicom_service &service = l_.service;
     void *context = nullptr;
@@ -326,125 +267,160 @@ OFCondition Session::receive(const dicom_store_request &request, T_ASC_Presentat
     }
     /* After a refusal the rest is swallowed: the peer must be drained before it can be answered. */
     uint16_t answer = *status;
-    const OFCondition condition =
-        receive_dataset(association_, id, l_.timeout_s, [&](const uint8_t *data, size_t len) {
-            if (answer == DICOM_STATUS_SUCCESS) {
-                answer = service.store_data(context, data, len);
-            }
-        });
+    const Ending ending = receive_dataset(association_, id, [&](const uint8_t *data, size_t len) {
+        if (answer == DICOM_STATUS_SUCCESS) {
+            answer = service.store_data(context, data, len);
+        }
+    });
     *status = answer;
     if (context != nullptr) {
-        const bool complete = condition.good() && *status == DICOM_STATUS_SUCCESS;
+        const bool complete = ending == Ending::none && *status == DICOM_STATUS_SUCCESS;
         const uint16_t end = service.store_end(context, complete);
         *status = complete ? end : *status;
     }
-    return condition;
+    return ending;
 }
 
-OFCondition Session::drain(T_ASC_PresentationContextID id)
+Ending Session::drain(uint8_t id)
 {
-    return receive_dataset(association_, id, l_.timeout_s, [](const uint8_t *, size_t) {});
+    return receive_dataset(association_, id, [](const uint8_t *, size_t) {});
 }
 
-OFCondition Session::answer(const dicom_command &request, T_ASC_PresentationContextID id,
-                            uint16_t status)
+Ending Session::answer(const dicom_command &request, uint8_t id, uint16_t status)
 {
     const dicom_command response = dicom_command_response(&request, status);
     const ds_status sent = send_message(association_, id, response, nullptr, 0, nullptr);
-    return sent == DS_OK ? EC_Normal : DIMSE_SENDFAILED;
+    return sent == DS_OK ? Ending::none : Ending::lost;
 }
 
-OFCondition Session::store(const dicom_command &request, const T_ASC_PresentationContext &pc)
+void count_answer(uint16_t status)
+{
+    char text[8];
+    (void)snprintf(text, sizeof(text), "%04x", static_cast<unsigned>(status));
+    ds_metric_add(DS_METRIC_STORE_ANSWERS, text, nullptr, 1);
+}
+
+Ending Session::store(const dicom_command &request, const Context &context)
 {
     uint16_t status = DICOM_STATUS_CANNOT_UNDERSTAND; /* of a request without a data set */
     if (dicom_command_has_data_set(&request)) {
-        status = judge(request, pc);
+        status = judge(request, context);
         const dicom_store_request begin = {&peer_, request.sop_class_uid, request.sop_instance_uid,
-                                           pc.acceptedTransferSyntax};
-        const OFCondition condition = receive(begin, pc.presentationContextID, &status);
-        if (condition.bad()) {
-            return condition;
+                                           context.transfer_syntax.c_str()};
+        const Ending ending = receive(begin, context.id, &status);
+        if (ending != Ending::none) {
+            return ending;
         }
     }
+    count_answer(status);
     if (status == DICOM_STATUS_SUCCESS) {
         stored_++;
     } else {
         ds_log(DS_LOG_WARNING, "dicom", "assoc=%llu peer=%s status=%04x C-STORE not accepted",
                static_cast<unsigned long long>(peer_.association), peer_.calling_ae, status);
     }
-    return answer(request, pc.presentationContextID, status);
+    return answer(request, context.id, status);
 }
 
 /* A context that was not accepted, or a response to nothing, is a protocol error: the association
  * ends. An operation that nobody here knows is answered (PS3.7 C.5.24). */
-OFCondition Session::dispatch(const dicom_command &command, T_ASC_PresentationContextID id)
+Ending Session::dispatch(const dicom_command &command, uint8_t id)
 {
-    T_ASC_PresentationContext pc = {};
-    const OFCondition condition =
-        ASC_findAcceptedPresentationContext(association_->params, id, &pc);
-    if (condition.bad() || dicom_command_is_response(&command)) {
-        return condition.bad() ? condition : DIMSE_BADCOMMANDTYPE;
+    const Context *context = association_.context(id);
+    if (context == nullptr) {
+        return Ending::protocol;
+    }
+    bool handled = false;
+    const Ending event = events_->dispatch(command, *context, &handled);
+    if (handled) {
+        return event;
+    }
+    if (dicom_command_is_response(&command)) {
+        return Ending::protocol;
     }
     if (command.field == DICOM_C_STORE_RQ) {
-        return store(command, pc);
+        return store(command, *context);
     }
     if (command.field == DICOM_C_CANCEL_RQ) {
-        return EC_Normal; /* nothing is under way that it could end, and it has no response */
+        return Ending::none; /* nothing is under way that it could end, and it has no response */
     }
     const bool follows = dicom_command_has_data_set(&command);
-    const OFCondition drained = follows ? drain(id) : EC_Normal;
+    const Ending drained = follows ? drain(id) : Ending::none;
     const uint16_t status =
         command.field == DICOM_C_ECHO_RQ ? DICOM_STATUS_SUCCESS : DICOM_STATUS_UNKNOWN_OPERATION;
-    return drained.good() ? answer(command, id, status) : drained;
+    return drained == Ending::none ? answer(command, id, status) : drained;
 }
 
-const char *Session::end(const OFCondition &condition)
+const char *Session::end(Ending ending)
 {
-    if (condition == DUL_PEERREQUESTEDRELEASE) {
-        (void)ASC_acknowledgeRelease(association_);
-        (void)ASC_dropSCPAssociation(association_, 2);
+    if (ending == Ending::released) {
+        association_.say(DICOM_PDU_RELEASE_RP);
+        association_.linger(linger_ms);
         return "released";
     }
-    if (condition == DUL_PEERABORTEDASSOCIATION) {
+    if (ending == Ending::aborted) {
         return "aborted by the peer";
     }
-    ds_log(DS_LOG_DEBUG, "dicom", "assoc=%llu peer=%s aborting: %s",
-           static_cast<unsigned long long>(peer_.association), peer_.calling_ae, condition.text());
-    (void)ASC_abortAssociation(association_);
-    if (l_.aborting.raised()) {
+    const Loss loss = association_.connection.loss();
+    association_.abort(AbortSource::provider, abort_unspecified);
+    switch (loss) {
+    case Loss::none:
+        return "aborted: the peer broke the protocol";
+    case Loss::late:
+        return "aborted: the peer was silent or slow for too long";
+    case Loss::stopping:
         return "aborted: stopping";
+    default:
+        return "lost";
     }
-    const bool late = condition == DIMSE_NODATAAVAILABLE || condition == DUL_READTIMEOUT;
-    return late ? "aborted: the peer was silent for too long" : "aborted: protocol error or lost";
 }
 
 const char *Session::serve()
 {
     for (;;) {
-        T_ASC_PresentationContextID id = 0;
+        uint8_t id = 0;
         dicom_command command = {};
-        OFCondition condition = receive_command(association_, l_.timeout_s, &id, &command);
-        if (condition.good()) {
-            condition = dispatch(command, id);
+        Ending ending = events_->await();
+        if (ending == Ending::none) {
+            ending = receive_command(association_, &id, &command);
         }
-        if (condition.bad()) {
-            return end(condition);
+        if (ending == Ending::none) {
+            ending = dispatch(command, id);
+        }
+        if (ending != Ending::none) {
+            return end(ending);
         }
     }
 }
 
-void Session::run(int socket)
+/* Counted as open for as long as it lives, however it ends. */
+struct OpenAssociation {
+    OpenAssociation()
+    {
+        ds_metric_add(DS_METRIC_ASSOCIATIONS, nullptr, nullptr, 1);
+        ds_metric_change(DS_METRIC_ASSOCIATIONS_OPEN, nullptr, nullptr, 1);
+    }
+    ~OpenAssociation()
+    {
+        ds_metric_change(DS_METRIC_ASSOCIATIONS_OPEN, nullptr, nullptr, -1);
+    }
+    OpenAssociation(const OpenAssociation &) = delete;
+    OpenAssociation &operator=(const OpenAssociation &) = delete;
+};
+
+void Session::run()
 {
-    if (!receive_request(socket) || !admit()) {
+    bytes_owner body(DICOM_ASSOCIATE_MAX_BYTES);
+    const std::unique_ptr<dicom_associate_request> request(new dicom_associate_request);
+    if (!receive_request(body, *request) || !admit(*request)) {
         return;
     }
+    const OpenAssociation counted;
     const char *how = "lost during negotiation";
-    if (negotiate()) {
-        Connection *connection = connection_of(association_);
-        if (connection != nullptr) {
-            connection->set_deadline(0);
-        }
+    if (negotiate(body, *request)) {
+        events_.reset(new Events(l_, peer_, association_));
         how = serve();
+        events_.reset();
     }
     if (l_.service.closed != nullptr) {
         l_.service.closed(l_.service.context, &peer_, how, stored_);
@@ -456,8 +432,8 @@ void Session::run(int socket)
 void serve_connection(dicom_listener &listener, int socket, const std::string &address) noexcept
 {
     try {
-        Session session(listener, address);
-        session.run(socket);
+        Session session(listener, socket, address);
+        session.run();
     } catch (...) {
         ds_log(DS_LOG_ERROR, "dicom", "port=%u address=%s association lost: out of memory",
                static_cast<unsigned>(listener.port), address.c_str());

@@ -20,6 +20,7 @@ struct element {
 /* Ascending, as they are written (PS3.5 7.1). */
 static const struct element elements[] = {
     {0x0002, UID, DICOM_HAS_SOP_CLASS, AT(sop_class_uid)},
+    {0x0003, UID, DICOM_HAS_REQUESTED_CLASS, AT(requested_class_uid)},
     {0x0100, NUMBER, DICOM_HAS_FIELD, AT(field)},
     {0x0110, NUMBER, DICOM_HAS_MESSAGE_ID, AT(message_id)},
     {0x0120, NUMBER, DICOM_HAS_RESPONDED_TO, AT(responded_to)},
@@ -27,6 +28,9 @@ static const struct element elements[] = {
     {0x0800, NUMBER, DICOM_HAS_DATA_SET_TYPE, AT(data_set_type)},
     {0x0900, NUMBER, DICOM_HAS_STATUS, AT(status)},
     {0x1000, UID, DICOM_HAS_SOP_INSTANCE, AT(sop_instance_uid)},
+    {0x1001, UID, DICOM_HAS_REQUESTED_INSTANCE, AT(requested_instance_uid)},
+    {0x1002, NUMBER, DICOM_HAS_EVENT_TYPE, AT(event_type)},
+    {0x1008, NUMBER, DICOM_HAS_ACTION_TYPE, AT(action_type)},
 };
 
 /* What has to be there before anything can be answered, or an answer be understood. What a service
@@ -181,10 +185,25 @@ enum ds_status dicom_command_encode(const struct dicom_command *c, struct ds_byt
     return s;
 }
 
+/* PS3.7 10.3.5.2: the response calls affected what the request called requested. */
+static void name_affected(struct dicom_command *c)
+{
+    if ((c->present & DICOM_HAS_REQUESTED_CLASS) != 0) {
+        memcpy(c->sop_class_uid, c->requested_class_uid, sizeof(c->sop_class_uid));
+        c->present |= DICOM_HAS_SOP_CLASS;
+    }
+    if ((c->present & DICOM_HAS_REQUESTED_INSTANCE) != 0) {
+        memcpy(c->sop_instance_uid, c->requested_instance_uid, sizeof(c->sop_instance_uid));
+        c->present |= DICOM_HAS_SOP_INSTANCE;
+    }
+}
+
 struct dicom_command dicom_command_response(const struct dicom_command *request, uint16_t status)
 {
     struct dicom_command c = *request;
-    c.present &= DICOM_HAS_SOP_CLASS | DICOM_HAS_SOP_INSTANCE;
+    name_affected(&c);
+    c.present &=
+        DICOM_HAS_SOP_CLASS | DICOM_HAS_SOP_INSTANCE | DICOM_HAS_EVENT_TYPE | DICOM_HAS_ACTION_TYPE;
     c.present |=
         DICOM_HAS_FIELD | DICOM_HAS_RESPONDED_TO | DICOM_HAS_DATA_SET_TYPE | DICOM_HAS_STATUS;
     c.field = (uint16_t)(request->field | DICOM_RESPONSE);

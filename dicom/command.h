@@ -24,8 +24,11 @@ extern "C" {
 
 /* Command Field (PS3.7 E.1-1). The answer to a request is its number with the top bit set. */
 #define DICOM_C_STORE_RQ  0x0001U
+#define DICOM_C_FIND_RQ   0x0020U
 #define DICOM_C_ECHO_RQ   0x0030U
 #define DICOM_C_CANCEL_RQ 0x0fffU
+#define DICOM_N_EVENT_RQ  0x0100U /* N-EVENT-REPORT */
+#define DICOM_N_ACTION_RQ 0x0130U
 #define DICOM_RESPONSE    0x8000U
 
 /* Which elements there are: bits of dicom_command.present. */
@@ -38,6 +41,10 @@ enum dicom_command_element {
     DICOM_HAS_DATA_SET_TYPE = 32,
     DICOM_HAS_STATUS = 64,
     DICOM_HAS_SOP_INSTANCE = 128,
+    DICOM_HAS_REQUESTED_CLASS = 256,
+    DICOM_HAS_REQUESTED_INSTANCE = 512,
+    DICOM_HAS_EVENT_TYPE = 1024,
+    DICOM_HAS_ACTION_TYPE = 2048,
 };
 
 /* Members that are not present are zero. A UID is as it was sent, padding left out; one above 64
@@ -51,8 +58,12 @@ struct dicom_command {
     uint16_t priority;     /* 0 medium, 1 high, 2 low */
     uint16_t data_set_type;
     uint16_t status;
-    char sop_class_uid[DICOM_UID_BYTES];    /* affected */
-    char sop_instance_uid[DICOM_UID_BYTES]; /* affected */
+    char sop_class_uid[DICOM_UID_BYTES];       /* affected */
+    char sop_instance_uid[DICOM_UID_BYTES];    /* affected */
+    char requested_class_uid[DICOM_UID_BYTES]; /* of an N-ACTION-RQ, which affects nothing yet */
+    char requested_instance_uid[DICOM_UID_BYTES];
+    uint16_t event_type;
+    uint16_t action_type;
 };
 
 #define DICOM_NO_DATA_SET   0x0101U /* the one data_set_type that means: none follows */
@@ -79,7 +90,8 @@ static inline bool dicom_command_has_data_set(const struct dicom_command *c)
     return c->data_set_type != DICOM_NO_DATA_SET;
 }
 
-/* The response to request with this status, no data set behind it (PS3.7 9.3.1.2, 9.3.5.2). */
+/* The response to request with this status, no data set behind it
+ * (PS3.7 9.3.1.2, 9.3.5.2, 10.3.1.2, 10.3.5.2): what was requested is named as affected. */
 struct dicom_command dicom_command_response(const struct dicom_command *request, uint16_t status);
 
 #ifdef __cplusplus

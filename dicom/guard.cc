@@ -3,7 +3,6 @@
 
 #include "dcmtk/dcmjpeg/djutils.h"
 #include "dcmtk/dcmjpls/djlsutil.h"
-#include "dcmtk/dcmnet/cond.h"
 
 namespace
 {
@@ -42,19 +41,6 @@ constexpr row table[] = {
     {OFM_dcmjpls, 9, DS_EUNSUPPORTED},   /* bit depth */
     {OFM_dcmjpls, 14, DS_EUNSUPPORTED},  /* type of image */
     {OFM_dcmjpls, any_code, DS_EFORMAT}, /* damaged stream */
-    {OFM_dcmnet, 769, DS_EREFUSED},      /* DUL_ASSOCIATIONREJECTED: see its detail */
-    {OFM_dcmnet, 775, DS_EFORMAT},       /* DUL_ILLEGALPDU */
-    {OFM_dcmnet, 776, DS_EFORMAT},       /* DUL_ILLEGALPDULENGTH */
-    {OFM_dcmnet, 802, DS_EREFUSED},      /* DUL_UNSUPPORTEDPEERPROTOCOL */
-    {OFM_dcmnet, 1006, DS_EREFUSED},     /* no acceptable presentation contexts */
-    {OFM_dcmnet, 1079, DS_EFORMAT},      /* A-ASSOCIATE PDU too large */
-    {OFM_dcmnet, DIMSEC_BADCOMMANDTYPE, DS_EFORMAT},
-    {OFM_dcmnet, DIMSEC_BADDATA, DS_EFORMAT},
-    {OFM_dcmnet, DIMSEC_BADMESSAGE, DS_EFORMAT},
-    {OFM_dcmnet, DIMSEC_NOVALIDPRESENTATIONCONTEXTID, DS_EREFUSED},
-    {OFM_dcmnet, DIMSEC_OUTOFRESOURCES, DS_ENOMEM},
-    {OFM_dcmnet, any_code, DS_EIO}, /* network: try again */
-    {OFM_dcmtls, any_code, DS_EIO},
 };
 
 } // namespace

@@ -7,9 +7,6 @@
 #include "dcmtk/dcmdata/dcostrmz.h"
 #include "dcmtk/dcmjpeg/djdecode.h"
 #include "dcmtk/dcmjpls/djdecode.h"
-#include "dcmtk/dcmnet/dcmtrans.h"
-#include "dcmtk/dcmnet/dimse.h"
-#include "dcmtk/dcmnet/dul.h"
 #include "dcmtk/oflog/appender.h"
 #include "dcmtk/oflog/oflog.h"
 #include "dcmtk/oflog/spi/logevent.h"
@@ -100,27 +97,6 @@ void set_writer()
     dcmZlibCompressionLevel.set(6);
 }
 
-void set_network()
-{
-    /* No reverse DNS on the path of an association: it stalls when the server is away. */
-    dcmDisableGethostbyaddr.set(OFTrue);
-    /* No hosts.allow behind the operator's back: who may call is in our configuration. */
-    dcmTCPWrapperDaemonName.set(nullptr);
-    dcmExternalSocketHandle.set(DCMNET_INVALID_SOCKET);
-    /* Bit mask of obsolete behaviours: none. */
-    dcmEnableBackwardCompatibility.set(0);
-    /* An A-ASSOCIATE above 1 MB is an attack; 128 contexts with 40 syntaxes each take 0.4 MB. */
-    dcmAssociatePDUSizeLimit.set(1024 * 1024);
-    /* Padded UIDs are equal UIDs (PS3.5 9.1). */
-    dcmPeerRequiresExactUIDCopy.set(OFFalse);
-    /* The peer's maximum counts, not a limit of ours below it. */
-    dcmMaxOutgoingPDUSize.set(0xffffffffU);
-    /* Seconds; an association sets its own time limits where it knows them. */
-    dcmConnectionTimeout.set(30);
-    dcmSocketSendTimeout.set(60);
-    dcmSocketReceiveTimeout.set(60);
-}
-
 /* Implicit VR needs a dictionary, but a private one guesses: the same private tag means other
  * things in other versions of a product, and a wrong VR would swap or cut values. Without entries
  * they are UN. */
@@ -164,7 +140,6 @@ ds_status initialise(ds_error *err)
     route_log();
     set_parser();
     set_writer();
-    set_network();
     if (!dcmDataDict.isDictionaryLoaded()) {
         return ds_fail(
             err, DS_ECONFIG,

@@ -45,6 +45,11 @@ class native_value
     /* Little endian cells in place of the first len bytes; copied. DS_EINVAL when there are fewer.
      */
     ds_status set_front(const std::uint8_t *cells, std::size_t len, ds_error *err);
+    /* The value where it lies as little endian words in one piece, else nullptr. */
+    const std::uint8_t *in_place() const
+    {
+        return front_ || swapped_ ? nullptr : data_;
+    }
     /* Bytes [from, to) of the value to the sink, as little or big endian words. from is even. */
     ds_status put(byte_sink &sink, std::size_t from, std::size_t to, bool big_endian,
                   ds_error *err) const;

@@ -2,30 +2,19 @@
 /*
  * pdata - a DIMSE message as P-DATA-TF PDUs from bytes in memory; private to dicom/.
  *
- * DCMTK sends a data set that it has parsed and encodes again, or a file. What we send has been
- * proved byte by byte, so it goes out as it is: command and data are cut into PDUs of the peer's
- * size (PS3.8 9.3.5, annex E) and written gathered, without a copy.
+ * What we send has been proved byte by byte, so it goes out as it is: command and data are cut into
+ * PDUs of the peer's size (PS3.8 9.3.5, annex E) and written gathered, many in one call, without a
+ * copy.
  */
 #ifndef DICOMSTEGO_DICOM_PDATA_H
 #define DICOMSTEGO_DICOM_PDATA_H
 
 #include "dicom/transport.h"
 
-#include "dicom/command.h"
-
-#include "dcmtk/dcmnet/assoc.h"
+#include <array>
 
 namespace dicom
 {
-
-/* Sends one message; data may be empty. DS_EIO: the association is broken, it can only be closed.
- * DS_EREFUSED: the peer's limit leaves no room for anything. */
-ds_status send_message(T_ASC_Association *association, uint8_t context_id,
-                       const dicom_command &command, const uint8_t *data, size_t len,
-                       ds_error *err);
-
-/* nullptr when there is none any more. */
-Connection *connection_of(T_ASC_Association *association);
 
 /* Cuts and writes; keeps pointers until flush(). Each function answers false when the connection is
  * broken. */

@@ -2,6 +2,7 @@
 #include "base/size.h"
 #include "dicom/pixels.h"
 
+#include <endian.h>
 #include <string.h>
 
 /* How a sample lies in its cell; everything that the loops below need. */
@@ -206,11 +207,59 @@ int32_t dicom_pixels_sample_of(const struct dicom_pixels *p, int64_t value)
     return (int32_t)(flips ? value - (INT64_C(1) << 31) : value);
 }
 
-static void read_plane(const struct layout *l, const struct stride *s, const uint8_t *cells,
-                       int32_t *samples)
+/* ---- cells of 16 bits in a row: what scanners send; loops that the compiler vectorises ---- */
+
+static bool is_row_of_words(const struct layout *l, const struct stride *s)
 {
-    for (size_t i = 0; i < s->count; i++) {
-        samples[i] = sample_of(l, load(l, cells, cell_at(s, i)));
+    return l->cell_bytes == 2 && s->step == 1 && s->pair == 0;
+}
+
+static uint32_t load_word(const uint8_t *cells, size_t i)
+{
+    uint16_t word = 0;
+    memcpy(&word, cells + 2 * i, sizeof(word));
+    return le16toh(word);
+}
+
+static void read_words(const struct layout *l, const uint8_t *cells, size_t count, int32_t *samples)
+{
+    const uint32_t mask = l->mask;
+    const unsigned shift = l->shift;
+    const uint32_t sign = l->is_signed ? UINT32_C(1) << (l->bits - 1) : 0;
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t v = (load_word(cells, i) & mask) >> shift;
+        samples[i] = (int32_t)((v ^ sign) - sign);
+    }
+}
+
+static void write_words(const struct layout *l, const int32_t *samples, size_t count,
+                        enum dicom_cell_rule rule, uint8_t *cells)
+{
+    const unsigned shift = l->shift;
+    const unsigned top = l->bits - 1;
+    const uint32_t stored = l->mask >> l->shift;
+    const uint32_t kept = rule == DICOM_CELL_KEEP ? ~l->mask : 0;
+    const uint32_t above =
+        rule == DICOM_CELL_SIGN ? l->cell & ~(l->mask | ((UINT32_C(1) << shift) - 1)) : 0;
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t v = (uint32_t)samples[i] & stored;
+        const uint32_t cell =
+            (load_word(cells, i) & kept) | v << shift | (above & (0U - (v >> top)));
+        const uint16_t word = htole16((uint16_t)cell);
+        memcpy(cells + 2 * i, &word, sizeof(word));
+    }
+}
+
+/* Samples first .. first + count - 1 of a plane. */
+static void read_plane(const struct layout *l, const struct stride *s, const uint8_t *cells,
+                       size_t first, size_t count, int32_t *samples)
+{
+    if (is_row_of_words(l, s)) {
+        read_words(l, cells + 2 * (s->first + first), count, samples);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        samples[i] = sample_of(l, load(l, cells, cell_at(s, first + i)));
     }
 }
 
@@ -229,23 +278,61 @@ enum ds_status dicom_pixels_samples(const struct dicom_pixels *p, int32_t *sampl
     for (uint32_t frame = 0; frame < p->frames; frame++) {
         for (unsigned c = 0; c < l.planes.components; c++) {
             const struct stride at = stride_of(p, &l, frame, c);
-            read_plane(&l, &at, p->cells.data, samples);
+            read_plane(&l, &at, p->cells.data, 0, at.count, samples);
             samples += at.count;
         }
     }
     return DS_OK;
 }
 
-static bool rule_holds(const struct dicom_pixels *p, const struct layout *l,
-                       enum dicom_cell_rule rule)
+enum ds_status dicom_pixels_plane_samples(const struct dicom_pixels *p, uint32_t frame,
+                                          unsigned component, size_t first, size_t count,
+                                          int32_t *samples, struct ds_error *err)
 {
-    for (size_t i = 0; i < l->cells; i++) {
-        const uint32_t cell = load(l, p->cells.data, i);
-        if (cell != cell_of(l, (cell & l->mask) >> l->shift, rule)) {
-            return false;
-        }
+    struct layout l;
+    const enum ds_status s = layout_of(p, &l, err);
+    if (s != DS_OK) {
+        return s;
     }
-    return true;
+    if (frame >= p->frames || component >= l.planes.components) {
+        return ds_fail(err, DS_EINVAL, "the image has no such plane");
+    }
+    const struct stride at = stride_of(p, &l, frame, component);
+    if (first > at.count || count > at.count - first) {
+        return ds_fail(err, DS_EINVAL, "a plane of %zu samples", at.count);
+    }
+    read_plane(&l, &at, p->cells.data, first, count, samples);
+    return DS_OK;
+}
+
+/* Which bits outside the stored ones are not those of a rule, over all cells. */
+struct deviations {
+    uint32_t zero, sign;
+};
+
+static void judge_cell(const struct layout *l, uint32_t above, uint32_t cell, struct deviations *d)
+{
+    const uint32_t top = cell >> (l->shift + l->bits - 1) & 1U;
+    const uint32_t outside = cell & l->cell & ~l->mask;
+    d->zero |= outside;
+    d->sign |= outside ^ (above & (0U - top));
+}
+
+static struct deviations judge_cells(const struct layout *l, const uint8_t *cells)
+{
+    const struct layout local = *l;
+    const uint32_t above = local.cell & ~(local.mask | ((UINT32_C(1) << local.shift) - 1));
+    struct deviations d = {0};
+    if (local.cell_bytes == 2) {
+        for (size_t i = 0; i < local.cells; i++) {
+            judge_cell(&local, above, load_word(cells, i), &d);
+        }
+        return d;
+    }
+    for (size_t i = 0; i < local.cells; i++) {
+        judge_cell(&local, above, load(&local, cells, i), &d);
+    }
+    return d;
 }
 
 enum dicom_cell_rule dicom_pixels_cell_rule(const struct dicom_pixels *p)
@@ -254,21 +341,32 @@ enum dicom_cell_rule dicom_pixels_cell_rule(const struct dicom_pixels *p)
     if (layout_of(p, &l, NULL) != DS_OK) {
         return DICOM_CELL_KEEP;
     }
-    if (rule_holds(p, &l, DICOM_CELL_ZERO)) {
-        return DICOM_CELL_ZERO;
-    }
-    return rule_holds(p, &l, DICOM_CELL_SIGN) ? DICOM_CELL_SIGN : DICOM_CELL_KEEP;
+    const struct deviations d = judge_cells(&l, p->cells.data);
+    return d.zero == 0 ? DICOM_CELL_ZERO : d.sign == 0 ? DICOM_CELL_SIGN : DICOM_CELL_KEEP;
 }
 
-static bool in_range(const struct layout *l, int64_t v)
+/* A sample of at most 31 bits, moved so that the lowest is 0, has nothing above its bits. */
+static bool all_in_range(const struct layout *l, const int32_t *samples, size_t count)
 {
-    const int64_t half = INT64_C(1) << (l->bits - 1);
-    return l->is_signed ? v >= -half && v < half : v >= 0 && v < 2 * half;
+    if (l->bits == 32) {
+        return true; /* of layouts of 32 bits every sample is signed */
+    }
+    const uint32_t lowest = l->is_signed ? UINT32_C(1) << (l->bits - 1) : 0;
+    const unsigned bits = l->bits;
+    uint32_t above = 0;
+    for (size_t i = 0; i < count; i++) {
+        above |= ((uint32_t)samples[i] + lowest) >> bits;
+    }
+    return above == 0;
 }
 
 static void write_plane(const struct layout *l, const struct stride *s, const int32_t *samples,
                         enum dicom_cell_rule rule, uint8_t *cells)
 {
+    if (is_row_of_words(l, s)) {
+        write_words(l, samples, s->count, rule, cells + 2 * s->first);
+        return;
+    }
     for (size_t i = 0; i < s->count; i++) {
         const size_t at = cell_at(s, i);
         const uint32_t stored = ((uint32_t)samples[i] ^ l->flip) & (l->mask >> l->shift);
@@ -290,10 +388,11 @@ enum ds_status dicom_pixels_set_samples(struct dicom_pixels *p, const int32_t *s
     if (count != l.planes.count) {
         return ds_fail(err, DS_EINVAL, "%zu samples for an image of %zu", count, l.planes.count);
     }
-    for (size_t i = 0; i < count; i++) {
-        if (!in_range(&l, samples[i])) {
-            return ds_fail(err, DS_EINVAL, "a sample does not fit %u bits", l.bits);
-        }
+    if (p->is_borrowed) {
+        return ds_fail(err, DS_EINVAL, "these cells belong to a data set");
+    }
+    if (!all_in_range(&l, samples, count)) {
+        return ds_fail(err, DS_EINVAL, "a sample does not fit %u bits", l.bits);
     }
     for (uint32_t frame = 0; frame < p->frames; frame++) {
         for (unsigned c = 0; c < l.planes.components; c++) {
@@ -307,5 +406,10 @@ enum ds_status dicom_pixels_set_samples(struct dicom_pixels *p, const int32_t *s
 
 void dicom_pixels_free(struct dicom_pixels *p)
 {
+    if (p->is_borrowed) {
+        p->cells = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES);
+        p->is_borrowed = false;
+        return;
+    }
     ds_bytes_free(&p->cells);
 }

@@ -218,7 +218,9 @@ ds_status choose_front(dicom_pixels *p, std::size_t max_samples, std::size_t *by
     return DS_OK;
 }
 
-ds_status read_front(dicom_pixels *p, const dicom_dataset *d, std::size_t max_samples,
+enum class cells_of { copy, view };
+
+ds_status read_front(dicom_pixels *p, const dicom_dataset *d, std::size_t max_samples, cells_of how,
                      ds_error *err)
 {
     image found;
@@ -230,6 +232,12 @@ ds_status read_front(dicom_pixels *p, const dicom_dataset *d, std::size_t max_sa
     *p = found.as;
     p->cells = no_cells;
     s = choose_front(p, max_samples, &bytes, err);
+    if (s == DS_OK && how == cells_of::view && found.value->in_place() != nullptr) {
+        p->is_borrowed = true;
+        p->cells.data = const_cast<std::uint8_t *>(found.value->in_place());
+        p->cells.len = bytes;
+        return DS_OK;
+    }
     s = s == DS_OK ? ds_bytes_reserve(&p->cells, bytes, err) : s;
     dicom::bytes_sink sink(&p->cells);
     return s == DS_OK ? found.value->put(sink, 0, bytes, false, err) : s;
@@ -416,13 +424,19 @@ ds_status take_native(dicom_dataset *d, ds_error *err)
 
 extern "C" ds_status dicom_pixels_read(dicom_pixels *out, const dicom_dataset *d, ds_error *err)
 {
-    return reading(out, err, [&] { return read_front(out, d, SIZE_MAX, err); });
+    return reading(out, err, [&] { return read_front(out, d, SIZE_MAX, cells_of::copy, err); });
 }
 
 extern "C" ds_status dicom_pixels_read_front(dicom_pixels *out, const dicom_dataset *d,
                                              size_t max_samples, ds_error *err)
 {
-    return reading(out, err, [&] { return read_front(out, d, max_samples, err); });
+    return reading(out, err, [&] { return read_front(out, d, max_samples, cells_of::copy, err); });
+}
+
+extern "C" ds_status dicom_pixels_view_front(dicom_pixels *out, const dicom_dataset *d,
+                                             size_t max_samples, ds_error *err)
+{
+    return reading(out, err, [&] { return read_front(out, d, max_samples, cells_of::view, err); });
 }
 
 extern "C" ds_status dicom_pixels_write(dicom_dataset *d, const dicom_pixels *p, ds_error *err)

@@ -24,8 +24,9 @@ struct dicom_pixels {
     int32_t padding_min, padding_max; /* as numbers of the pixels' sign */
     char photometric[17];             /* of the cells: what was decoded is no longer subsampled */
     /* Little endian cells, frame by frame, as stored: bits above bits_stored included; no trailing
-     * padding byte. Owned. */
+     * padding byte. Owned, unless they are borrowed. */
     struct ds_bytes cells;
+    bool is_borrowed; /* the cells lie in the data set, and are not to be changed */
     /* Of the whole image, where cells holds only its first frames. */
     uint32_t all_frames;
     size_t all_bytes;
@@ -40,6 +41,12 @@ void dicom_pixels_free(struct dicom_pixels *p); /* zeroed is fine */
 /* The same for the first frames alone, as many as have at most max_samples samples, at least one:
  * frames is their number. */
 DS_CHECKED enum ds_status dicom_pixels_read_front(struct dicom_pixels *out,
+                                                  const struct dicom_dataset *d, size_t max_samples,
+                                                  struct ds_error *err);
+
+/* The same without a copy, where the cells lie in d as they should: they are borrowed then, for as
+ * long as d lives and its Pixel Data are not replaced. */
+DS_CHECKED enum ds_status dicom_pixels_view_front(struct dicom_pixels *out,
                                                   const struct dicom_dataset *d, size_t max_samples,
                                                   struct ds_error *err);
 
@@ -72,6 +79,11 @@ int32_t dicom_pixels_sample_of(const struct dicom_pixels *p, int64_t value);
 DS_CHECKED enum ds_status dicom_pixels_samples(const struct dicom_pixels *p, int32_t *samples,
                                                size_t count, struct ds_error *err);
 
+/* Samples first .. first + count - 1 of one plane. DS_EINVAL: the plane has not so many. */
+DS_CHECKED enum ds_status dicom_pixels_plane_samples(const struct dicom_pixels *p, uint32_t frame,
+                                                     unsigned component, size_t first, size_t count,
+                                                     int32_t *samples, struct ds_error *err);
+
 /* How the bits of a cell outside the stored ones are made again from the sample. */
 enum dicom_cell_rule {
     DICOM_CELL_ZERO = 0, /* all are 0 */
@@ -80,7 +92,7 @@ enum dicom_cell_rule {
 };
 enum dicom_cell_rule dicom_pixels_cell_rule(const struct dicom_pixels *p);
 
-/* Writes samples back into the cells by the rule. */
+/* Writes samples back into the cells by the rule. DS_EINVAL: borrowed ones. */
 DS_CHECKED enum ds_status dicom_pixels_set_samples(struct dicom_pixels *p, const int32_t *samples,
                                                    size_t count, enum dicom_cell_rule rule,
                                                    struct ds_error *err);

@@ -1,40 +1,100 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * receive - a DIMSE message from the PDV stream: the command set whole, the data set fragment by
- * fragment, unparsed; private to dicom/.
+ * receive - PDUs from the byte stream (PS3.8 9.3), data piece by piece, unparsed; private to
+ * dicom/.
  *
- * DCMTK's own DIMSE layer stands aside: it refuses every command on a context in a transfer syntax
- * that it has no name for, although a command set is the same in all of them (PS3.7 6.3.1). Each
- * fragment is handed on as it lies in DCMTK's buffer: no stream, no file and no copy between.
+ * One read takes what the kernel has, up to a buffer full, across the borders of PDUs. Each piece
+ * is handed on as it lies there, as soon as it is there: neither a PDU nor a fragment is ever put
+ * together. Buffers come from a pool, for as long as there is something in them: an association
+ * that waits for its peer holds none.
  */
 #ifndef DICOMSTEGO_DICOM_RECEIVE_H
 #define DICOMSTEGO_DICOM_RECEIVE_H
 
-#include "dicom/guard.h"
+#include "dicom/transport.h"
 
-#include "dicom/command.h"
-
-#include "dcmtk/dcmnet/assoc.h"
-
-#include <functional>
+#include <mutex>
 
 namespace dicom
 {
 
-using FragmentSink = std::function<void(const uint8_t *data, size_t len)>;
+constexpr size_t receive_buffer_bytes = 256 * 1024; /* fits the second-level cache */
 
-/* Waits up to timeout_s for each PDU. A bad condition: a release or abort by the peer, silence
- * (DIMSE_NODATAAVAILABLE, DUL_READTIMEOUT), a lost connection, or no command set where one belongs.
- * Whether the context was accepted is for the caller to ask. */
-OFCondition receive_command(T_ASC_Association *association, int timeout_s,
-                            T_ASC_PresentationContextID *id, dicom_command *command);
+/* One for the process; any thread. What is given back last is handed out first, while it is still
+ * in a cache. */
+class BufferPool
+{
+  public:
+    using Buffer = std::unique_ptr<uint8_t[]>;
+    Buffer take();
+    void give(Buffer buffer) noexcept;
+    static BufferPool &shared();
 
-/* Reads PDVs until the last one (PS3.8 E.2). A fragment of odd length, against that clause, is
- * taken: whether the data set is one, its elements say, and that costs one instance and not the
- * association. A bad condition: the association is lost or the peer broke the protocol; what was
- * handed on is then incomplete. */
-OFCondition receive_dataset(T_ASC_Association *association, T_ASC_PresentationContextID id,
-                            int timeout_s, const FragmentSink &sink);
+  private:
+    static constexpr size_t kept = 16;
+    std::mutex mutex_;
+    std::vector<Buffer> free_;
+};
+
+/* Why there is no more to read. */
+enum class Ending {
+    none,     /* there is */
+    released, /* A-RELEASE-RQ; the answer to it is still owed */
+    aborted,  /* A-ABORT by the peer */
+    lost,     /* see Connection::loss() */
+    protocol, /* the peer broke it */
+};
+
+/* A part of one fragment (PS3.8 9.3.5, annex E), lent until the next call. */
+struct Piece {
+    uint8_t context_id;
+    bool is_command;
+    bool last; /* of the message's command set or data set */
+    const uint8_t *data;
+    size_t len;
+};
+
+class PduReader
+{
+  public:
+    /* max_pdu_bytes: what the peer was told; longer ones break the protocol. */
+    PduReader(Connection &connection, uint32_t max_pdu_bytes)
+        : connection_(connection), max_pdu_bytes_(max_pdu_bytes)
+    {
+    }
+    ~PduReader();
+    PduReader(const PduReader &) = delete;
+    PduReader &operator=(const PduReader &) = delete;
+
+    /* Any other PDU than P-DATA-TF ends it. */
+    Ending next(Piece *out);
+    /* Before and after P-DATA: any PDU whole, at most max bytes behind its head. */
+    Ending whole(uint8_t *type, ds_bytes *body, size_t max);
+    /* Waits for the first byte of the next PDU; gives the buffer back meanwhile. */
+    Ending await();
+    /* Is there something to read, or the end, within ms? Nothing is lost by a no. */
+    bool has_more(int ms);
+    /* Nothing is buffered, and the connection has nothing to say (or has said that it is over). */
+    bool idle() noexcept
+    {
+        return at_ == len_ && !connection_.readable();
+    }
+
+  private:
+    bool fill();
+    bool rest(); /* without a buffer, when there is nothing in it */
+    bool need(size_t bytes);
+    Ending pdu_head(uint8_t *type, uint32_t *len);
+    Ending fragment_head();
+
+    Connection &connection_;
+    uint32_t max_pdu_bytes_;
+    BufferPool::Buffer buffer_;
+    size_t at_ = 0, len_ = 0;
+    size_t pdu_left_ = 0;      /* of a P-DATA-TF, behind the present fragment */
+    size_t fragment_left_ = 0; /* not handed on yet */
+    uint8_t context_id_ = 0, control_ = 0;
+};
 
 } // namespace dicom
 

@@ -51,17 +51,17 @@ long bio_ctrl(BIO *bio, int command, long, void *)
     return command == BIO_CTRL_FLUSH ? 1 : 0;
 }
 
-/* Lives as long as the process: made once, by whichever connection comes first. */
+/* Lives as long as the process: made once, by whichever connection comes first. nullptr: no
+ * memory. */
 const BIO_METHOD *bio_method()
 {
     static const BIO_METHOD *const method = [] {
         BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "dicomstego");
-        if (m == nullptr) {
-            throw std::bad_alloc();
+        if (m != nullptr) {
+            BIO_meth_set_write_ex(m, bio_write);
+            BIO_meth_set_read_ex(m, bio_read);
+            BIO_meth_set_ctrl(m, bio_ctrl);
         }
-        BIO_meth_set_write_ex(m, bio_write);
-        BIO_meth_set_read_ex(m, bio_read);
-        BIO_meth_set_ctrl(m, bio_ctrl);
         return m;
     }();
     return method;
@@ -169,7 +169,7 @@ ds_status TlsContext::make(std::unique_ptr<TlsContext> &out, const dicom_tls &op
 SSL *TlsContext::session(int socket) const
 {
     SSL *ssl = SSL_new(ctx_);
-    BIO *bio = BIO_new(bio_method());
+    BIO *bio = bio_method() != nullptr ? BIO_new(bio_method()) : nullptr;
     if (ssl == nullptr || bio == nullptr) {
         SSL_free(ssl);
         BIO_free(bio);

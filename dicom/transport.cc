@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dicom/transport.h"
 
-#include "dicom/associate_check.h"
-
 extern "C" {
 #include "base/clock.h"
+#include "base/sha256.h"
 }
 
-#include "dcmtk/dcmnet/cond.h"
-
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <climits>
 #include <cstring>
@@ -17,6 +15,7 @@ extern "C" {
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
+#include <openssl/x509.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -28,10 +27,11 @@ namespace dicom
 namespace
 {
 
-constexpr uint8_t a_associate_rq = 0x01;
-constexpr size_t pdu_head_bytes = 6;       /* PS3.8 9.3.1: type, reserved, length */
 constexpr size_t tls_record_bytes = 16384; /* RFC 8446 5.1 */
 constexpr int last_words_ms = 1000;        /* for an A-ABORT while stopping */
+/* Unsent bytes that the kernel may hold for us. Without a bound a slow line would take minutes for
+ * what write() has long returned from, and the peer's answer would look late. */
+constexpr int unsent_bytes = 256 * 1024;
 
 size_t total(const struct iovec *pieces, size_t count)
 {
@@ -57,6 +57,23 @@ size_t advance(struct iovec *pieces, size_t count, size_t sent)
     return i;
 }
 
+size_t gather(const struct iovec *pieces, size_t count,
+              std::array<uint8_t, tls_record_bytes> &record)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < count && len < record.size(); i++) {
+        const size_t part = std::min(pieces[i].iov_len, record.size() - len);
+        memcpy(record.data() + len, pieces[i].iov_base, part);
+        len += part;
+    }
+    return len;
+}
+
+void set_option(int socket, int level, int option, int value) noexcept
+{
+    (void)setsockopt(socket, level, option, &value, sizeof(value));
+}
+
 } // namespace
 
 Interrupt::Interrupt() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
@@ -79,75 +96,115 @@ void Interrupt::raise() noexcept
     (void)!::write(fd_, &one, sizeof(one));
 }
 
-Connection::Connection(int socket, const ConnectionOptions &options)
-    : DcmTransportConnection(socket), options_(options)
+void Patience::start(int limit_ms, bool fixed) noexcept
 {
-    const int on = 1;
-    (void)setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    (void)setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    quick_ack();
-    const int flags = fcntl(socket, F_GETFL);
-    (void)fcntl(socket, F_SETFL, flags | O_NONBLOCK);
+    limit_ms_ = limit_ms;
+    until_ms_ = ds_clock_monotonic_ms() + limit_ms;
+    fixed_ = fixed;
+}
+
+void Patience::progress(size_t bytes) noexcept
+{
+    if (!fixed_) {
+        const auto earned = static_cast<int64_t>(bytes) * 1000 / min_bytes_per_s;
+        until_ms_ = std::min(ds_clock_monotonic_ms() + limit_ms_, until_ms_ + earned);
+    }
+}
+
+int Patience::left_ms() const noexcept
+{
+    const int64_t left = until_ms_ - ds_clock_monotonic_ms();
+    return static_cast<int>(std::max<int64_t>(left, 0));
+}
+
+Connection::Connection(int socket, const TlsContext *tls, const Interrupt *interrupt)
+    : socket_(socket), interrupt_(interrupt), wants_tls_(tls != nullptr)
+{
+    set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, unsent_bytes);
+    (void)fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) | O_NONBLOCK);
     (void)fcntl(socket, F_SETFD, FD_CLOEXEC);
-    if (options_.tls != nullptr) {
-        ssl_ = options_.tls->session(socket);
+    if (tls != nullptr) {
+        ssl_ = tls->session(socket);
     }
 }
 
 Connection::~Connection()
 {
-    closeTransportConnection();
+    close();
+}
+
+void Connection::close() noexcept
+{
+    if (ssl_ != nullptr && loss_ == Loss::none) {
+        ERR_clear_error();
+        (void)SSL_shutdown(ssl_); /* sends close_notify; the peer's is not waited for */
+        ERR_clear_error();
+    }
+    SSL_free(ssl_);
+    ssl_ = nullptr;
+    if (socket_ >= 0) {
+        if (torn_) { /* or the kernel would keep for minutes what nobody reads */
+            const struct linger reset = {1, 0};
+            (void)setsockopt(socket_, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+        }
+        ::close(socket_);
+        socket_ = -1;
+    }
+    lose(Loss::closed, DS_EIO, "the connection is closed");
 }
 
 void Connection::quick_ack() noexcept
 {
-    /* The kernel forgets it as soon as it takes the exchange for interactive: tcp(7). */
-    const int on = 1;
-    (void)setsockopt(getSocket(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+    /* The kernel forgets it as soon as it takes the exchange for interactive: tcp(7). Set while
+     * there is nothing to read, it also sends the acknowledgement that is due. */
+    set_option(socket_, IPPROTO_TCP, TCP_QUICKACK, 1);
 }
 
-void Connection::fail(ds_status status, const char *text)
+/* The first reason is the one that counts. */
+void Connection::lose(Loss loss, ds_status status, const char *text) noexcept
 {
-    if (options_.fault != nullptr && options_.fault->status == DS_OK) {
-        options_.fault->status = status;
-        (void)snprintf(options_.fault->text, sizeof(options_.fault->text), "%s", text);
+    if (loss_ == Loss::none) {
+        loss_ = loss;
+        status_ = status;
+        (void)snprintf(why_, sizeof(why_), "%s", text);
     }
 }
 
-int Connection::patience_ms() const
+ds_status Connection::fail(const char *what, ds_error *err) const
 {
-    int64_t left = options_.idle_ms;
-    if (options_.deadline_ms != 0) {
-        left = std::min(left, options_.deadline_ms - ds_clock_monotonic_ms());
-    }
-    return static_cast<int>(std::max<int64_t>(left, 0));
+    return loss_ == Loss::none ? ds_fail(err, DS_EFORMAT, "%s: the peer broke the protocol", what)
+                               : ds_fail(err, status_, "%s: %s", what, why_);
 }
 
 /* True when the socket is ready for events (or has failed, which the next call then finds out).
  * When stopping, reading ends at once and writing gets a moment for the A-ABORT. */
 bool Connection::wait(short events, bool reading)
 {
-    int patience = patience_ms();
-    const bool stopping = options_.interrupt != nullptr && options_.interrupt->raised();
+    int left = patience.left_ms();
+    const bool stopping = interrupt_ != nullptr && interrupt_->raised();
     if (stopping) {
-        patience = reading ? 0 : std::min(patience, last_words_ms);
+        left = reading ? 0 : std::min(left, last_words_ms);
     }
-    struct pollfd fds[2] = {{getSocket(), events, 0}, {-1, POLLIN, 0}};
-    if (options_.interrupt != nullptr && !stopping) {
-        fds[1].fd = options_.interrupt->fd();
+    struct pollfd fds[2] = {{socket_, events, 0}, {-1, POLLIN, 0}};
+    if (interrupt_ != nullptr && !stopping) {
+        fds[1].fd = interrupt_->fd();
     }
-    const int n = poll(fds, 2, patience);
+    if (reading) {
+        quick_ack();
+    }
+    const int n = left == 0 ? 0 : poll(fds, 2, left);
     if (n < 0 && errno == EINTR) {
         return true;
     }
     if (n <= 0) {
-        fail(DS_EIO, stopping ? "stopping" : "the peer did not answer in time");
-        errno = ETIMEDOUT;
+        lose(stopping ? Loss::stopping : Loss::late, DS_EIO,
+             stopping ? "stopping" : "the peer took too long");
         return false;
     }
     if (fds[0].revents == 0 && fds[1].revents != 0 && reading) {
-        fail(DS_EIO, "stopping");
-        errno = ECANCELED;
+        lose(Loss::stopping, DS_EIO, "stopping");
         return false;
     }
     return true;
@@ -165,20 +222,20 @@ short Connection::tls_wants(int result) const
     }
 }
 
-OFCondition Connection::handshake(int (*step)(SSL *))
+bool Connection::handshake(bool server)
 {
-    if (options_.tls == nullptr) {
-        return EC_Normal;
+    if (!wants_tls_) {
+        return true;
     }
     if (ssl_ == nullptr) {
-        fail(DS_ENOMEM, "out of memory for TLS");
-        return EC_MemoryExhausted;
+        lose(Loss::tls, DS_ENOMEM, "out of memory for TLS");
+        return false;
     }
     for (;;) {
         ERR_clear_error();
-        const int result = step(ssl_);
+        const int result = server ? SSL_accept(ssl_) : SSL_connect(ssl_);
         if (result == 1) {
-            return EC_Normal;
+            return true;
         }
         const short want = tls_wants(result);
         if (want == 0) {
@@ -190,29 +247,14 @@ OFCondition Connection::handshake(int (*step)(SSL *))
                            untrusted           ? X509_verify_cert_error_string(verdict)
                            : reason != nullptr ? reason
                                                : "connection closed");
-            fail(untrusted ? DS_EAUTH : DS_EIO, text);
+            lose(Loss::tls, untrusted ? DS_EAUTH : DS_EIO, text);
             ERR_clear_error();
-            return makeDcmnetCondition(DULC_TLSERROR, OF_error, text);
+            return false;
         }
         if (!wait(want, true)) {
-            return makeDcmnetCondition(DULC_TLSERROR, OF_error, "TLS handshake: timed out");
+            return false;
         }
     }
-}
-
-OFCondition Connection::serverSideHandshake()
-{
-    return handshake(SSL_accept);
-}
-
-OFCondition Connection::clientSideHandshake()
-{
-    return handshake(SSL_connect);
-}
-
-OFCondition Connection::renegotiate(const char *)
-{
-    return EC_IllegalCall; /* TLS 1.3 knows no renegotiation, and for 1.2 it is switched off */
 }
 
 /* Negative with *want set: would block. */
@@ -220,7 +262,7 @@ ssize_t Connection::receive_once(void *buf, size_t nbyte, short *want)
 {
     *want = 0;
     if (ssl_ == nullptr) {
-        const ssize_t n = recv(getSocket(), buf, nbyte, MSG_DONTWAIT);
+        const ssize_t n = recv(socket_, buf, nbyte, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
             *want = POLLIN;
         }
@@ -233,114 +275,56 @@ ssize_t Connection::receive_once(void *buf, size_t nbyte, short *want)
         return static_cast<ssize_t>(done);
     }
     *want = tls_wants(result);
-    if (*want == 0 && SSL_get_error(ssl_, result) == SSL_ERROR_ZERO_RETURN) {
-        return 0;
-    }
-    if (*want == 0) {
+    if (*want == 0 && SSL_get_error(ssl_, result) != SSL_ERROR_ZERO_RETURN) {
         const char *reason = ERR_reason_error_string(ERR_peek_last_error());
-        fail(DS_EIO, reason != nullptr ? reason : "TLS connection lost");
-        errno = ECONNRESET;
+        lose(Loss::tls, DS_EIO, reason != nullptr ? reason : "the TLS connection is lost");
     }
-    return -1;
+    return *want == 0 ? 0 : -1;
 }
 
-ssize_t Connection::receive(void *buf, size_t nbyte)
+size_t Connection::read_some(uint8_t *buf, size_t nbyte)
 {
     for (;;) {
-        if (getSocket() < 0 || (options_.interrupt != nullptr && options_.interrupt->raised())) {
-            errno = ECANCELED;
-            return -1;
+        if (loss_ != Loss::none) {
+            return 0;
+        }
+        if (interrupt_ != nullptr && interrupt_->raised()) {
+            lose(Loss::stopping, DS_EIO, "stopping");
+            return 0;
         }
         short want = 0;
         const ssize_t n = receive_once(buf, nbyte, &want);
-        if (n >= 0) {
-            quick_ack();
-            return n;
+        if (n > 0) {
+            patience.progress(static_cast<size_t>(n));
+            return static_cast<size_t>(n);
         }
-        if (want == 0 || !wait(want, true)) {
-            return -1;
+        if (want == 0) {
+            lose(Loss::closed, DS_EIO, n < 0 ? strerror(errno) : "the peer closed the connection");
+            return 0;
+        }
+        if (!wait(want, true)) {
+            return 0;
         }
     }
 }
 
-bool Connection::receive_all(uint8_t *buf, size_t nbyte)
+void Connection::last_words(const uint8_t *bytes, size_t len) noexcept
 {
-    size_t done = 0;
-    while (done < nbyte) {
-        const ssize_t n = receive(buf + done, nbyte - done);
-        if (n <= 0) {
-            return false;
-        }
-        done += static_cast<size_t>(n);
+    const Loss loss = loss_;
+    if (loss == Loss::none || loss == Loss::late || loss == Loss::stopping) {
+        loss_ = Loss::none;
+        patience.start(last_words_ms, true);
+        (void)write_all(bytes, len);
+        loss_ = loss;
     }
-    return true;
 }
 
-/* By the service provider; reason: invalid PDU parameter value (PS3.8 9.3.8). */
-bool Connection::refuse_request(const char *why)
+bool Connection::wait_readable()
 {
-    std::array<uint8_t, 10> abort = {0x07, 0, 0, 0, 0, 4, 0, 0, 2, 6};
-    struct iovec piece = {abort.data(), abort.size()};
-    fail(DS_EFORMAT, why);
-    (void)write_all(&piece, 1);
-    errno = EPROTO;
-    return false;
-}
-
-/* PS3.8 9.3.2: whole, and sound, before DCMTK's parser sees any of it. */
-bool Connection::receive_request()
-{
-    std::array<uint8_t, pdu_head_bytes> head;
-    if (!receive_all(head.data(), head.size())) {
+    if (loss_ != Loss::none) {
         return false;
     }
-    ds_cursor c = ds_cursor_over(head.data(), head.size());
-    const bool is_request = ds_cursor_be(&c, 1) == a_associate_rq;
-    (void)ds_cursor_be(&c, 1);
-    const auto len = static_cast<size_t>(ds_cursor_be(&c, 4));
-    if (!is_request || len > DICOM_ASSOCIATE_MAX_BYTES) {
-        return refuse_request("the first PDU is no A-ASSOCIATE-RQ");
-    }
-    request_.assign(head.begin(), head.end());
-    request_.resize(pdu_head_bytes + len);
-    if (!receive_all(request_.data() + pdu_head_bytes, len)) {
-        return false;
-    }
-    ds_error why = {};
-    return dicom_associate_check(request_.data() + pdu_head_bytes, len, &why) == DS_OK ||
-           refuse_request(why.text);
-}
-
-ssize_t Connection::read(void *buf, size_t nbyte)
-{
-    if (options_.accepting) {
-        options_.accepting = false;
-        if (!receive_request()) {
-            request_.clear();
-            return -1;
-        }
-    }
-    if (request_at_ < request_.size()) {
-        const size_t n = std::min(nbyte, request_.size() - request_at_);
-        memcpy(buf, request_.data() + request_at_, n);
-        request_at_ += n;
-        return static_cast<ssize_t>(n);
-    }
-    if (in_at_ == in_len_) {
-        if (nbyte >= in_.size()) {
-            return receive(buf, nbyte);
-        }
-        const ssize_t n = receive(in_.data(), in_.size());
-        if (n <= 0) {
-            return n;
-        }
-        in_at_ = 0;
-        in_len_ = static_cast<size_t>(n);
-    }
-    const size_t n = std::min(nbyte, in_len_ - in_at_);
-    memcpy(buf, in_.data() + in_at_, n);
-    in_at_ += n;
-    return static_cast<ssize_t>(n);
+    return (ssl_ != nullptr && SSL_has_pending(ssl_) == 1) || wait(POLLIN, true);
 }
 
 ssize_t Connection::send_once(const struct iovec *pieces, size_t count, short *want)
@@ -350,23 +334,24 @@ ssize_t Connection::send_once(const struct iovec *pieces, size_t count, short *w
         struct msghdr message = {};
         message.msg_iov = const_cast<struct iovec *>(pieces);
         message.msg_iovlen = std::min<size_t>(count, IOV_MAX);
-        const ssize_t n = sendmsg(getSocket(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        const ssize_t n = sendmsg(socket_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
             *want = POLLOUT;
         }
         return n;
     }
-    /* One record for what belongs together: a PDU's head alone would be a record of its own. */
-    std::array<uint8_t, tls_record_bytes> record;
-    size_t len = 0;
-    for (size_t i = 0; i < count && len < record.size(); i++) {
-        const size_t part = std::min(pieces[i].iov_len, record.size() - len);
-        memcpy(record.data() + len, pieces[i].iov_base, part);
-        len += part;
+    /* A record for what belongs together: a PDU's head alone would be one of its own. What fills
+     * one by itself needs no gathering. */
+    std::array<uint8_t, tls_record_bytes> gathered;
+    const void *record = pieces[0].iov_base;
+    size_t len = std::min(pieces[0].iov_len, gathered.size());
+    if (len < gathered.size()) {
+        len = gather(pieces, count, gathered);
+        record = gathered.data();
     }
     ERR_clear_error();
     size_t done = 0;
-    const int result = SSL_write_ex(ssl_, record.data(), len, &done);
+    const int result = SSL_write_ex(ssl_, record, len, &done);
     if (result != 1) {
         *want = tls_wants(result);
         return -1;
@@ -377,127 +362,84 @@ ssize_t Connection::send_once(const struct iovec *pieces, size_t count, short *w
 bool Connection::write_all(struct iovec *pieces, size_t count)
 {
     size_t left = total(pieces, count);
+    if (loss_ != Loss::none || torn_) {
+        return false;
+    }
+    torn_ = true; /* unless all of it goes out */
     while (left > 0) {
-        if (getSocket() < 0) {
-            return false;
-        }
         short want = 0;
         const ssize_t n = send_once(pieces, count, &want);
+        if (n < 0 && want == 0) {
+            lose(Loss::closed, DS_EIO, "the peer closed the connection");
+            return false;
+        }
         if (n < 0) {
-            if (want == 0 || !wait(want, false)) {
+            if (!wait(want, false)) {
                 return false;
             }
             continue;
         }
+        patience.progress(static_cast<size_t>(n));
         left -= static_cast<size_t>(n);
         const size_t gone = advance(pieces, count, static_cast<size_t>(n));
         pieces += gone;
         count -= gone;
     }
-    quick_ack();
+    torn_ = false;
     return true;
 }
 
-/* DCMTK writes a P-DATA-TF PDU as head and body: the head is held until the body comes. */
-ssize_t Connection::write(void *buf, size_t nbyte)
+bool Connection::write_all(const uint8_t *bytes, size_t len)
 {
-    if (pdu_left_ == 0 && nbyte >= pdu_head_bytes) {
-        ds_cursor head = ds_cursor_over(buf, nbyte);
-        (void)ds_cursor_be(&head, 2);
-        pdu_left_ = pdu_head_bytes + static_cast<size_t>(ds_cursor_be(&head, 4));
-    }
-    pdu_left_ -= std::min(pdu_left_, nbyte);
-    if (pdu_left_ > 0 && nbyte <= held_.size() - held_len_) {
-        memcpy(held_.data() + held_len_, buf, nbyte);
-        held_len_ += nbyte;
-        return static_cast<ssize_t>(nbyte);
-    }
-    struct iovec pieces[2] = {{held_.data(), held_len_}, {buf, nbyte}};
-    held_len_ = 0;
-    return write_all(pieces, 2) ? static_cast<ssize_t>(nbyte) : -1;
+    struct iovec piece = {const_cast<uint8_t *>(bytes), len};
+    return write_all(&piece, 1);
 }
 
-void Connection::close()
+bool Connection::readable() noexcept
 {
-    if (ssl_ != nullptr && getSocket() >= 0) {
-        ERR_clear_error();
-        (void)SSL_shutdown(ssl_); /* sends close_notify; the peer's is not waited for */
-        ERR_clear_error();
+    if (loss_ != Loss::none) {
+        return true;
     }
-    closeTransportConnection();
+    uint8_t byte = 0;
+    if (ssl_ == nullptr) {
+        const ssize_t n = recv(socket_, &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+        return n >= 0 || (errno != EAGAIN && errno != EINTR);
+    }
+    /* Not every record is for us: a session ticket makes the socket readable too. */
+    ERR_clear_error();
+    size_t done = 0;
+    const int result = SSL_peek_ex(ssl_, &byte, 1, &done);
+    return result == 1 || tls_wants(result) == 0;
 }
 
-void Connection::closeTransportConnection()
+bool Connection::readable_within(int ms) noexcept
 {
-    SSL_free(ssl_);
-    ssl_ = nullptr;
-    if (getSocket() >= 0) {
-        ::close(getSocket());
-        setSocket(-1);
+    if (readable()) {
+        return true;
     }
+    struct pollfd fds[2] = {{socket_, POLLIN, 0}, {-1, POLLIN, 0}};
+    if (interrupt_ != nullptr) {
+        fds[1].fd = interrupt_->fd();
+    }
+    quick_ack();
+    return poll(fds, 2, ms) > 0;
 }
 
-/* The certificate in DER; 0 without one. OpenSSL has verified it. */
-unsigned long Connection::getPeerCertificateLength()
+/* OpenSSL has verified the certificate. */
+bool Connection::peer_key_id(uint8_t out[DICOM_KEY_ID_BYTES]) const
 {
     const X509 *certificate = ssl_ != nullptr ? SSL_get0_peer_certificate(ssl_) : nullptr;
-    const int len = certificate != nullptr ? i2d_X509(certificate, nullptr) : 0;
-    return len > 0 ? static_cast<unsigned long>(len) : 0;
-}
-
-unsigned long Connection::getPeerCertificate(void *buf, unsigned long bufLen)
-{
-    const unsigned long len = getPeerCertificateLength();
-    if (len == 0 || len > bufLen) {
-        return 0;
+    unsigned char *key = nullptr;
+    const int len =
+        certificate == nullptr ? 0 : i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &key);
+    uint8_t digest[DS_SHA256_BYTES];
+    const bool ok =
+        len > 0 && ds_sha256_of(key, static_cast<size_t>(len), digest, nullptr) == DS_OK;
+    OPENSSL_free(key);
+    if (ok) {
+        memcpy(out, digest, DICOM_KEY_ID_BYTES);
     }
-    auto *at = static_cast<unsigned char *>(buf);
-    return i2d_X509(SSL_get0_peer_certificate(ssl_), &at) > 0 ? len : 0;
-}
-
-/* An interrupt and a lost connection count as data: reading then tells which. */
-OFBool Connection::networkDataAvailable(int timeout)
-{
-    if (getSocket() < 0 || in_at_ < in_len_ || request_at_ < request_.size() ||
-        (ssl_ != nullptr && SSL_pending(ssl_) > 0)) {
-        return OFTrue;
-    }
-    struct pollfd fds[2] = {{getSocket(), POLLIN, 0}, {-1, POLLIN, 0}};
-    if (options_.interrupt != nullptr) {
-        fds[1].fd = options_.interrupt->fd();
-    }
-    const int limit = timeout < 0 ? INT_MAX : std::min(timeout, INT_MAX / 1000) * 1000;
-    const int64_t end = ds_clock_monotonic_ms() + std::min(limit, patience_ms());
-    for (;;) {
-        const int64_t left = std::max<int64_t>(end - ds_clock_monotonic_ms(), 0);
-        const int n = poll(fds, 2, static_cast<int>(left));
-        if (n > 0) {
-            return OFTrue;
-        }
-        if (n == 0 || errno != EINTR) {
-            return OFFalse;
-        }
-    }
-}
-
-OFBool Connection::isTransparentConnection()
-{
-    return ssl_ == nullptr;
-}
-
-OFString &Connection::dumpConnectionParameters(OFString &str)
-{
-    str = ssl_ != nullptr ? SSL_get_version(ssl_) : "TCP";
-    return str;
-}
-
-DcmTransportConnection *Layer::createConnection(DcmNativeSocketType socket, OFBool)
-{
-    DcmTransportConnection *connection = new (std::nothrow) Connection(socket, options_);
-    if (connected_) {
-        connected_();
-    }
-    return connection;
+    return ok;
 }
 
 } // namespace dicom

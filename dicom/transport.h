@@ -2,11 +2,10 @@
 /*
  * transport - the TCP or TLS connection under an association; private to dicom/.
  *
- * DCMTK asks a transport layer for a connection object and leaves reading and writing to it. Ours
- * replaces both of DCMTK's for three reasons. Every wait has a deadline and can be interrupted, so
- * that a peer that stalls costs its own thread only and stopping never hangs. TCP_NODELAY and
- * TCP_QUICKACK are kept set, because DCMTK peers write a PDU's header and body apart and would wait
- * 40 ms for our delayed acknowledgement. And what DCMTK writes in two pieces leaves in one segment.
+ * Every wait has a deadline and can be interrupted, so that a peer that stalls costs its own thread
+ * only, for a bounded time, and stopping never hangs. TCP_NODELAY is set, and before every wait
+ * TCP_QUICKACK, because many peers write a PDU's header and body apart and would wait 40 ms for our
+ * delayed acknowledgement; what we write ourselves leaves gathered.
  */
 #ifndef DICOMSTEGO_DICOM_TRANSPORT_H
 #define DICOMSTEGO_DICOM_TRANSPORT_H
@@ -15,14 +14,8 @@
 
 #include "dicom/association.h"
 
-#include "dcmtk/dcmnet/dcmlayer.h"
-#include "dcmtk/dcmnet/dcmtrans.h"
-
-#include <array>
 #include <atomic>
-#include <functional>
 #include <openssl/ssl.h>
-#include <string>
 #include <sys/uio.h>
 #include <vector>
 
@@ -53,7 +46,8 @@ class Interrupt
 };
 
 /* What OpenSSL needs for all connections of one listener or requestor. TLS 1.2 and 1.3 with forward
- * secrecy and authenticated encryption only (BCP 195, RFC 9325; PS3.15 B.9 and later). */
+ * secrecy and authenticated encryption only (BCP 195, RFC 9325; PS3.15 B.9 and later). A session
+ * keeps what it needs of its context alive. */
 class TlsContext
 {
   public:
@@ -72,89 +66,99 @@ class TlsContext
     SSL_CTX *ctx_;
 };
 
-/* Why a connection failed, for whoever outlives it: DCMTK drops the connection with the cause. */
-struct Fault {
-    ds_status status = DS_OK;
-    char text[120] = "";
-};
-
-struct ConnectionOptions {
-    const TlsContext *tls = nullptr;
-    const Interrupt *interrupt = nullptr;
-    int idle_ms = 60000; /* the longest wait for one more byte in either direction */
-    int64_t deadline_ms =
-        0; /* monotonic; until connected() everything must be done by then. 0: none */
-    /* The first PDU must be a sound A-ASSOCIATE-RQ; anything else is answered with an A-ABORT. */
-    bool accepting = false;
-    Fault *fault = nullptr;
-};
-
-class Connection final : public DcmTransportConnection
+/* How long a peer may take. Progress pays for more time, but never for more than the limit from
+ * now: silence ends after the limit, and so does a trickle below min_bytes_per_s; a large object
+ * over a slow line does not. */
+class Patience
 {
   public:
-    Connection(int socket, const ConnectionOptions &options);
-    ~Connection() override;
+    static constexpr int64_t min_bytes_per_s = 1024;
 
-    OFCondition serverSideHandshake() override;
-    OFCondition clientSideHandshake() override;
-    OFCondition renegotiate(const char *suite) override;
-    ssize_t read(void *buf, size_t nbyte) override;
-    ssize_t write(void *buf, size_t nbyte) override;
-    void close() override;
-    void closeTransportConnection() override;
-    unsigned long getPeerCertificateLength() override;
-    unsigned long getPeerCertificate(void *buf, unsigned long bufLen) override;
-    OFBool networkDataAvailable(int timeout) override;
-    OFBool isTransparentConnection() override;
-    OFString &dumpConnectionParameters(OFString &str) override;
-
-    /* Replaces the deadline; 0: none. */
-    void set_deadline(int64_t monotonic_ms) noexcept
+    /* The limit from now on. fixed: progress pays for nothing. */
+    void start(int limit_ms, bool fixed = false) noexcept;
+    void progress(size_t bytes) noexcept;
+    /* Time that was ours and not the peer's. */
+    void excuse(int64_t ms) noexcept
     {
-        options_.deadline_ms = monotonic_ms;
+        until_ms_ += ms;
     }
-    /* Writes whole PDUs, gathered; false: broken. Changes the vector. */
-    bool write_all(struct iovec *pieces, size_t count);
+    int left_ms() const noexcept; /* 0: over */
 
   private:
-    OFCondition handshake(int (*step)(SSL *));
-    ssize_t receive(void *buf, size_t nbyte);
-    bool receive_all(uint8_t *buf, size_t nbyte);
-    bool receive_request();
-    bool refuse_request(const char *why);
+    int64_t limit_ms_ = 0, until_ms_ = 0;
+    bool fixed_ = true;
+};
+
+/* How a connection ended. */
+enum class Loss {
+    none,
+    closed,   /* by the peer, or reset */
+    late,     /* the peer took too long */
+    stopping, /* interrupted */
+    tls,      /* the handshake failed, or a record did not verify */
+};
+
+class Connection
+{
+  public:
+    /* Owns socket. tls, interrupt: NULL for none. */
+    Connection(int socket, const TlsContext *tls, const Interrupt *interrupt);
+    ~Connection();
+    Connection(const Connection &) = delete;
+    Connection &operator=(const Connection &) = delete;
+
+    /* All that follows answers false (or less than one byte) when the connection is lost: then only
+     * loss() and fail() still say something. Nothing waits longer than patience allows. */
+    bool handshake(bool server);
+    /* At least one byte. */
+    size_t read_some(uint8_t *buf, size_t nbyte);
+    /* Something to read, or the end. */
+    bool wait_readable();
+    /* Whole PDUs, gathered. Changes the vector. */
+    bool write_all(struct iovec *pieces, size_t count);
+    bool write_all(const uint8_t *bytes, size_t len);
+    /* The same after it was lost by our own decision (too late, stopping), when the peer can still
+     * make sense of it. Waits for a moment at most. */
+    void last_words(const uint8_t *bytes, size_t len) noexcept;
+
+    /* Is there anything to read, or the end? Does not wait. */
+    bool readable() noexcept;
+    /* The same, after at most ms. Being stopped counts as the end. */
+    bool readable_within(int ms) noexcept;
+    void close() noexcept;
+
+    Patience patience;
+
+    Loss loss() const noexcept
+    {
+        return loss_;
+    }
+    /* DS_EAUTH: the peer's certificate is not trusted. Else DS_EIO. */
+    ds_status fail(const char *what, ds_error *err) const;
+    /* SHA-256 of the peer's SubjectPublicKeyInfo, the first bytes; false without a certificate. */
+    bool peer_key_id(uint8_t out[DICOM_KEY_ID_BYTES]) const;
+
+  private:
     ssize_t receive_once(void *buf, size_t nbyte, short *want);
     ssize_t send_once(const struct iovec *pieces, size_t count, short *want);
     bool wait(short events, bool reading);
-    int patience_ms() const;
     short tls_wants(int result) const;
-    void fail(ds_status status, const char *text);
+    void lose(Loss loss, ds_status status, const char *text) noexcept;
     void quick_ack() noexcept;
 
-    ConnectionOptions options_;
+    int socket_;
+    const Interrupt *interrupt_;
+    bool wants_tls_;
     SSL *ssl_ = nullptr;
-    std::array<uint8_t, 8192> in_;
-    size_t in_at_ = 0, in_len_ = 0;
-    std::vector<uint8_t> request_; /* the first PDU, checked; empty once DCMTK has read it */
-    size_t request_at_ = 0;
-    std::array<uint8_t, 64> held_; /* the beginning of a PDU whose rest DCMTK is about to write */
-    size_t held_len_ = 0;
-    size_t pdu_left_ = 0;
+    bool torn_ = false; /* a write ended in the middle */
+    Loss loss_ = Loss::none;
+    ds_status status_ = DS_OK;
+    char why_[120] = "";
 };
 
-/* Makes Connections; tells when it has made one. */
-class Layer final : public DcmTransportLayer
-{
-  public:
-    explicit Layer(const ConnectionOptions &options, std::function<void()> connected = {})
-        : options_(options), connected_(std::move(connected))
-    {
-    }
-    DcmTransportConnection *createConnection(DcmNativeSocketType socket, OFBool secure) override;
-
-  private:
-    ConnectionOptions options_;
-    std::function<void()> connected_;
-};
+/* A connected socket, or -1: DS_EIO. Each address of the host is tried within what patience leaves;
+ * the look-up of a name takes as long as the resolver's own limits (resolv.conf(5)). */
+int dial(const char *host, uint16_t port, const Patience &patience, ds_error *err);
 
 } // namespace dicom
 

@@ -7,9 +7,6 @@
 #include "dicom/transfer_syntax.h"
 #include "tests/unit/dicom/raw_peer.h"
 
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -692,133 +689,6 @@ static void a_node_that_never_answers_is_given_up(void **state)
     (void)close(fd);
 }
 
-/* ---- TLS ---- */
-
-struct identity {
-    char folder[64], key[96], certificate[96];
-    const char *trust[1];
-};
-
-static void identity_make(struct identity *id, const char *name)
-{
-    (void)snprintf(id->folder, sizeof(id->folder), "/tmp/dicomstego-test-XXXXXX");
-    assert_non_null(mkdtemp(id->folder));
-    (void)snprintf(id->key, sizeof(id->key), "%s/key.pem", id->folder);
-    (void)snprintf(id->certificate, sizeof(id->certificate), "%s/cert.pem", id->folder);
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *cert = X509_new();
-    (void)ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
-    (void)X509_set_version(cert, 2);
-    (void)X509_gmtime_adj(X509_getm_notBefore(cert), -60);
-    (void)X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-    (void)X509_set_pubkey(cert, key);
-    X509_NAME *subject = X509_get_subject_name(cert);
-    (void)X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1,
-                                     -1, 0);
-    (void)X509_set_issuer_name(cert, subject);
-    assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
-    FILE *f = fopen(id->key, "w");
-    assert_true(PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1);
-    (void)fclose(f);
-    f = fopen(id->certificate, "w");
-    assert_true(PEM_write_X509(f, cert) == 1);
-    (void)fclose(f);
-    X509_free(cert);
-    EVP_PKEY_free(key);
-    id->trust[0] = id->certificate;
-}
-
-static void identity_remove(struct identity *id)
-{
-    assert_int_equal(ds_file_remove_tree(id->folder, NULL), DS_OK);
-}
-
-static struct dicom_tls tls_of(const struct identity *mine, const struct identity *theirs)
-{
-    return (struct dicom_tls){mine->key, mine->certificate, theirs->trust, 1, true};
-}
-
-static void mutual_tls_carries_instances(void **state)
-{
-    (void)state;
-    struct identity a;
-    struct identity b;
-    identity_make(&a, "a");
-    identity_make(&b, "b");
-    const struct dicom_tls server = tls_of(&a, &b);
-    const struct dicom_tls client = tls_of(&b, &a);
-    struct node n;
-    node_init(&n);
-    n.options.tls = &server;
-    node_start(&n);
-    struct dicom_requestor_options o = requestor_options(n.port);
-    o.tls = &client;
-    const struct dicom_context context = {CT, EXPLICIT};
-    struct dicom_requestor *r = NULL;
-    struct ds_error err = {DS_OK, ""};
-    if (dicom_requestor_open(&r, &o, &context, 1, &err) != DS_OK) {
-        fail_msg("%s", err.text);
-    }
-    uint8_t *data = pattern(BIG);
-    assert_int_equal(dicom_requestor_echo(r, NULL), DS_OK);
-    assert_int_equal(must_store(r, EXPLICIT, data, BIG), 0);
-    assert_memory_equal(n.seen.last.data, data, BIG);
-    dicom_requestor_close(r);
-    free(data);
-    if (program_exists("echoscu")) {
-        char port[8];
-        (void)snprintf(port, sizeof(port), "%u", n.port);
-        const char *const with[] = {"echoscu",   "+tls",        b.key,  b.certificate,
-                                    "+cf",       a.certificate, "-aec", "NODE",
-                                    "127.0.0.1", port,          NULL};
-        assert_int_equal(run_program(with), 0);
-        const char *const without[] = {"echoscu", "+tla",      "-ic", "-aec",
-                                       "NODE",    "127.0.0.1", port,  NULL};
-        assert_int_not_equal(run_program(without), 0);
-        const char *const plain[] = {"echoscu", "-aec", "NODE", "127.0.0.1", port, NULL};
-        assert_int_not_equal(run_program(plain), 0);
-    }
-    node_stop(&n);
-    identity_remove(&a);
-    identity_remove(&b);
-}
-
-static void a_stranger_does_not_get_through_tls(void **state)
-{
-    (void)state;
-    struct identity a;
-    struct identity b;
-    struct identity stranger;
-    identity_make(&a, "a");
-    identity_make(&b, "b");
-    identity_make(&stranger, "b"); /* the right name, the wrong key */
-    const struct dicom_tls server = tls_of(&a, &b);
-    struct node n;
-    node_init(&n);
-    n.options.tls = &server;
-    node_start(&n);
-    struct dicom_requestor_options o = requestor_options(n.port);
-    struct dicom_requestor *r = NULL;
-    const struct dicom_tls as_stranger = tls_of(&stranger, &a);
-    o.tls = &as_stranger;
-    assert_int_not_equal(dicom_requestor_open(&r, &o, NULL, 0, NULL), DS_OK);
-    const struct dicom_tls to_stranger = tls_of(&b, &stranger);
-    o.tls = &to_stranger;
-    struct ds_error err = {DS_OK, ""};
-    assert_int_equal(dicom_requestor_open(&r, &o, NULL, 0, &err), DS_EAUTH);
-    o.tls = NULL;
-    assert_int_equal(dicom_requestor_open(&r, &o, NULL, 0, NULL), DS_EIO);
-    struct dicom_tls nobody = tls_of(&b, &a);
-    nobody.trusted_count = 0;
-    o.tls = &nobody;
-    assert_int_equal(dicom_requestor_open(&r, &o, NULL, 0, NULL), DS_ECONFIG);
-    assert_int_equal(n.seen.closed, 0);
-    node_stop(&n);
-    identity_remove(&a);
-    identity_remove(&b);
-    identity_remove(&stranger);
-}
-
 /* ---- other people's programs ---- */
 
 static void dcmtk_programs_are_served(void **state)
@@ -878,8 +748,6 @@ int main(void)
         cmocka_unit_test(stopping_ends_what_does_not_end_by_itself),
         cmocka_unit_test(nobody_at_the_port_is_trouble_of_the_network),
         cmocka_unit_test(a_node_that_never_answers_is_given_up),
-        cmocka_unit_test(mutual_tls_carries_instances),
-        cmocka_unit_test(a_stranger_does_not_get_through_tls),
         cmocka_unit_test(dcmtk_programs_are_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

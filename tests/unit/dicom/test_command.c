@@ -69,6 +69,35 @@ static void what_is_written_is_read(void **state)
     ds_bytes_free(&b);
 }
 
+/* PS3.7 10.3.5: what an N-ACTION requests, its response calls affected. */
+static void an_action_is_answered_with_what_it_requested(void **state)
+{
+    (void)state;
+    const struct dicom_command c = {.present = DICOM_HAS_FIELD | DICOM_HAS_MESSAGE_ID |
+                                               DICOM_HAS_DATA_SET_TYPE | DICOM_HAS_REQUESTED_CLASS |
+                                               DICOM_HAS_REQUESTED_INSTANCE | DICOM_HAS_ACTION_TYPE,
+                                    .field = DICOM_N_ACTION_RQ,
+                                    .message_id = 7,
+                                    .data_set_type = DICOM_WITH_DATA_SET,
+                                    .requested_class_uid = "1.2.3",
+                                    .requested_instance_uid = "1.2.3.4",
+                                    .action_type = 1};
+    struct ds_bytes b = encoded(&c);
+    struct dicom_command back;
+    assert_int_equal(dicom_command_parse(b.data, b.len, &back, NULL), DS_OK);
+    assert_memory_equal(&back, &c, sizeof c);
+    ds_bytes_free(&b);
+    const struct dicom_command answer = dicom_command_response(&back, 0x0110);
+    b = encoded(&answer);
+    assert_int_equal(dicom_command_parse(b.data, b.len, &back, NULL), DS_OK);
+    assert_int_equal(back.field, 0x8130);
+    assert_string_equal(back.sop_class_uid, "1.2.3");
+    assert_string_equal(back.sop_instance_uid, "1.2.3.4");
+    assert_int_equal(back.action_type, 1);
+    assert_int_equal(back.present & (DICOM_HAS_REQUESTED_CLASS | DICOM_HAS_REQUESTED_INSTANCE), 0);
+    ds_bytes_free(&b);
+}
+
 /* Every prefix: either an element is cut, or one is missing without which nothing can be said. */
 static void a_command_cut_short_is_refused(void **state)
 {
@@ -153,6 +182,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_written_as_the_standard_says),
         cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(an_action_is_answered_with_what_it_requested),
         cmocka_unit_test(a_command_cut_short_is_refused),
         cmocka_unit_test(what_lies_is_refused_and_what_is_strange_is_not),
         cmocka_unit_test(too_much_is_refused_before_it_is_read),

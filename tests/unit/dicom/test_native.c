@@ -177,6 +177,39 @@ static void a_hollow_data_set_and_its_value_make_the_whole(void **state)
     ds_bytes_free(&file);
 }
 
+static void cells_that_lie_as_they_should_are_borrowed(void **state)
+{
+    (void)state;
+    struct ds_error err;
+    int32_t samples[2 * FRAME_PIXELS];
+    int32_t some[3];
+    for (size_t s = 0; s < DS_ARRAY_SIZE(syntaxes); s++) {
+        struct ds_bytes file = make_file(syntaxes[s]);
+        struct dicom_dataset *d = view(&file, syntaxes[s]);
+        struct dicom_pixels copied = read_front(d, 2 * FRAME_PIXELS);
+        struct dicom_pixels seen;
+        assert_ok(dicom_pixels_view_front(&seen, d, 2 * FRAME_PIXELS, &err), &err);
+        assert_int_equal(seen.is_borrowed, strcmp(syntaxes[s], EXPLICIT_BE) != 0);
+        assert_int_equal(seen.frames, 2);
+        assert_int_equal(seen.cells.len, copied.cells.len);
+        assert_memory_equal(seen.cells.data, copied.cells.data, copied.cells.len);
+        assert_ok(dicom_pixels_samples(&copied, samples, 2 * FRAME_PIXELS, &err), &err);
+        assert_ok(dicom_pixels_plane_samples(&seen, 1, 0, FRAME_PIXELS - 3, 3, some, &err), &err);
+        assert_memory_equal(some, samples + 2 * FRAME_PIXELS - 3, sizeof some);
+        assert_int_equal(dicom_pixels_plane_samples(&seen, 1, 0, FRAME_PIXELS - 2, 3, some, &err),
+                         DS_EINVAL);
+        assert_int_equal(dicom_pixels_plane_samples(&seen, 2, 0, 0, 1, some, &err), DS_EINVAL);
+        assert_int_equal(dicom_pixels_plane_samples(&seen, 0, 1, 0, 1, some, &err), DS_EINVAL);
+        assert_int_equal(
+            dicom_pixels_set_samples(&seen, samples, 2 * FRAME_PIXELS, DICOM_CELL_ZERO, &err),
+            seen.is_borrowed ? DS_EINVAL : DS_OK);
+        dicom_pixels_free(&seen);
+        dicom_pixels_free(&copied);
+        dicom_dataset_free(d);
+        ds_bytes_free(&file);
+    }
+}
+
 static void the_front_of_a_compressed_image_can_be_replaced(void **state)
 {
     (void)state;
@@ -208,6 +241,7 @@ int main(void)
         cmocka_unit_test(a_front_of_another_image_is_refused),
         cmocka_unit_test(a_view_does_not_copy_and_a_data_set_that_is_read_does),
         cmocka_unit_test(a_hollow_data_set_and_its_value_make_the_whole),
+        cmocka_unit_test(cells_that_lie_as_they_should_are_borrowed),
         cmocka_unit_test(the_front_of_a_compressed_image_can_be_replaced),
     };
     return cmocka_run_group_tests(tests, start_dicom, NULL);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * associate_items - what the A-ASSOCIATE PDUs are made of (PS3.8 9.3.2, annex D; PS3.7 D.3.3);
+ * private to dicom/.
+ */
+#ifndef DICOMSTEGO_DICOM_ASSOCIATE_ITEMS_H
+#define DICOMSTEGO_DICOM_ASSOCIATE_ITEMS_H
+
+#define TITLE_BYTES    16U
+#define RESERVED_BYTES 32U
+
+enum item_type {
+    APPLICATION_CONTEXT = 0x10,
+    PRESENTATION_CONTEXT = 0x20,
+    ANSWERED_CONTEXT = 0x21, /* of an A-ASSOCIATE-AC */
+    ABSTRACT_SYNTAX = 0x30,
+    TRANSFER_SYNTAX = 0x40,
+    USER_INFORMATION = 0x50,
+    MAXIMUM_LENGTH = 0x51,
+    IMPLEMENTATION_CLASS = 0x52,
+    ASYNCHRONOUS_WINDOW = 0x53,
+    ROLE_SELECTION = 0x54,
+    IMPLEMENTATION_VERSION = 0x55,
+    EXTENDED_NEGOTIATION = 0x56,
+    USER_IDENTITY = 0x58,
+    ANSWERED_IDENTITY = 0x59,
+};
+
+#endif
