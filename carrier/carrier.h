@@ -45,15 +45,35 @@ DS_CHECKED enum ds_status carrier_original_load(struct carrier_original **out, c
 /* The same from a file, which is mapped (base/map.h). */
 DS_CHECKED enum ds_status carrier_original_open(struct carrier_original **out, const char *path,
                                                 struct ds_error *err);
+/* The same without the samples, for who asks for hashes, attributes and the mark only. file_hash:
+ * of its data set as it came, where that was hashed before; NULL: it is computed. */
+DS_CHECKED enum ds_status carrier_original_open_hashed(struct carrier_original **out,
+                                                       const char *path, const uint8_t *file_hash,
+                                                       struct ds_error *err);
+/* The same, samples read, for a file that was described before: known are its hashes, its data set
+ * was in transfer_syntax. Only the file hash is computed: the same bytes in the same syntax have
+ * the same pixels and data set. Others are hashed anew. */
+DS_CHECKED enum ds_status carrier_original_open_known(struct carrier_original **out,
+                                                      const char *path,
+                                                      const struct carrier_hashes *known,
+                                                      const char *transfer_syntax,
+                                                      struct ds_error *err);
+/* Reads the samples of an original that was opened without them: before it is planned or made a
+ * carrier. Does nothing the second time. */
+DS_CHECKED enum ds_status carrier_original_read(struct carrier_original *o, struct ds_error *err);
 void carrier_original_free(struct carrier_original *o);
 void carrier_original_auto(struct carrier_original **o);
+/* About how much memory it takes: its file, which is mapped, and samples that were read. */
+size_t carrier_original_bytes(const struct carrier_original *o);
+/* The bytes that it was loaded from; borrowed. */
+const uint8_t *carrier_original_file(const struct carrier_original *o, size_t *len);
 const struct carrier_hashes *carrier_original_hashes(const struct carrier_original *o);
 const struct dicom_dataset *carrier_original_dataset(const struct carrier_original *o);
 /* DS_OK: pixels that the engine takes; else DS_EUNSUPPORTED/DS_ENOTHING and why. */
 DS_CHECKED enum ds_status carrier_original_suitable(const struct carrier_original *o,
                                                     struct ds_error *err);
 /* Is there a carrier's mark in the pixels, or a sidecar element? */
-DS_CHECKED bool carrier_original_is_carrier(const struct carrier_original *o);
+DS_CHECKED bool carrier_original_is_carrier(struct carrier_original *o);
 /* The engine's view, of the frames that can carry; borrowed. NULL when not suitable. */
 const struct stego_image *carrier_original_image(const struct carrier_original *o);
 
@@ -159,6 +179,9 @@ struct carrier_plan_options {
     /* About how many instances will be added. Many share what there is to hide, so quick bounds of
      * their capacities will do. */
     size_t instances;
+    /* What nobody will ask of an image beyond its record, when that is known: one that holds both
+     * is not measured any further, and is taken to hold no more. 0: not known. */
+    size_t enough_bytes;
 };
 
 struct carrier_plan;

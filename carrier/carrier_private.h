@@ -47,9 +47,10 @@ DS_CHECKED enum ds_status carrier_image_of(const struct dicom_pixels *pixels,
 
 /* All three hashes of a data set and its bytes; without pixels where this node cannot decode them.
  */
+/* file_hash: known before; NULL: computed. */
 DS_CHECKED enum ds_status carrier_hashes_of(const struct dicom_dataset *d, const uint8_t *file,
-                                            size_t len, struct carrier_hashes *out,
-                                            struct ds_error *err);
+                                            size_t len, const uint8_t *file_hash,
+                                            struct carrier_hashes *out, struct ds_error *err);
 /* Has the data set a sidecar element? */
 bool carrier_has_sidecar(const struct dicom_dataset *d);
 
@@ -62,6 +63,11 @@ DS_CHECKED enum ds_status carrier_hiding_at_least(const struct carrier_hiding *h
                                                   const struct stego_image *image,
                                                   const struct stego_rect *region, uint64_t *bits,
                                                   struct ds_error *err);
+/* Does the image hold so many bytes? One trial. */
+DS_CHECKED enum ds_status carrier_hiding_holds(const struct carrier_hiding *h,
+                                               const struct stego_image *image,
+                                               const struct stego_rect *region, size_t bytes,
+                                               bool *holds, struct ds_error *err);
 /* carrier_hiding_capacity in at most so many passes. */
 DS_CHECKED enum ds_status carrier_hiding_measure(const struct carrier_hiding *h,
                                                  const struct stego_image *image,
@@ -303,6 +309,7 @@ DS_CHECKED enum ds_status carrier_envelope_fill(const struct carrier_envelope_vi
 struct carrier_found {
     struct dicom_dataset *dataset;
     struct dicom_pixels pixels; /* the frames that can carry: restored, but for a key region */
+    bool pixels_are_proven;     /* they and the frames behind have the manifest's hash */
     struct stego_image image;   /* samples NULL for a sidecar */
     struct stego_rect region;   /* left out by the engine: a key region */
     struct stego_part *part;
@@ -323,8 +330,7 @@ DS_CHECKED enum ds_status carrier_found_read(struct carrier_found **out, const u
 const struct dicom_dataset *carrier_found_pixels_of(const struct carrier_found *f);
 
 /* What anybody can prove: the pixels are those that the manifest speaks of. */
-DS_CHECKED enum ds_status carrier_found_prove_pixels(const struct carrier_found *f,
-                                                     struct ds_error *err);
+DS_CHECKED enum ds_status carrier_found_prove_pixels(struct carrier_found *f, struct ds_error *err);
 
 /* ---- beside.c ---- */
 

@@ -74,7 +74,7 @@ const struct dicom_dataset *carrier_found_pixels_of(const struct carrier_found *
 }
 
 /* Without a key region, that is. */
-enum ds_status carrier_found_prove_pixels(const struct carrier_found *f, struct ds_error *err)
+enum ds_status carrier_found_prove_pixels(struct carrier_found *f, struct ds_error *err)
 {
     static const uint8_t none[DS_SHA256_BYTES] = {0};
     const struct stego_manifest *m = stego_part_manifest(f->part);
@@ -89,6 +89,7 @@ enum ds_status carrier_found_prove_pixels(const struct carrier_found *f, struct 
     if (s == DS_OK && !ds_equal(hash, m->pixel_hash, sizeof(hash))) {
         return ds_fail(err, DS_EAUTH, "the restored pixels are not those of the original");
     }
+    f->pixels_are_proven = s == DS_OK;
     return s;
 }
 

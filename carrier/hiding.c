@@ -170,6 +170,39 @@ enum ds_status carrier_hiding_capacity(const struct carrier_hiding *h,
     return carrier_hiding_measure(h, image, region, STEGO_PASSES_MAX, bits, err);
 }
 
+/* As if sealed: no bit is more likely than its neighbour. What fits does not depend on it. */
+static enum ds_status make_noise(struct ds_bytes *out, size_t len, struct ds_error *err)
+{
+    uint32_t noise = 1;
+    const enum ds_status s = ds_bytes_resize(out, len, err);
+    for (size_t i = 0; s == DS_OK && i < len; i++) {
+        noise = noise * 1664525U + 1013904223U;
+        out->data[i] = (uint8_t)(noise >> 24);
+    }
+    return s;
+}
+
+enum ds_status carrier_hiding_holds(const struct carrier_hiding *h, const struct stego_image *image,
+                                    const struct stego_rect *region, size_t bytes, bool *holds,
+                                    struct ds_error *err)
+{
+    *holds = false;
+    DS_AUTO(ds_bytes_free) struct ds_bytes noise = DS_BYTES_INIT(STEGO_PAYLOAD_MAX_BYTES);
+    struct stego_image trial = {0};
+    struct ds_error why = {0};
+    enum ds_status s = make_noise(&noise, bytes, err);
+    if (s == DS_OK) {
+        s = stego_image_copy(&trial, image, err);
+    }
+    if (s != DS_OK) {
+        return s;
+    }
+    s = carrier_hide(h, &trial, region, noise.data, 8 * noise.len, NULL, &why);
+    stego_image_free(&trial);
+    *holds = s == DS_OK;
+    return s == DS_OK || s == DS_ECAPACITY ? DS_OK : ds_fail(err, s, "%s", why.text);
+}
+
 enum ds_status carrier_hiding_fits(const struct carrier_hiding *h, const struct stego_image *image,
                                    struct ds_error *err)
 {

@@ -3,6 +3,8 @@
 #include "carrier/carrier_private.h"
 #include "carrier/sidecar.h"
 
+#include "base/clock.h"
+#include "base/metrics.h"
 #include "base/secret.h"
 
 #include <stdio.h>
@@ -84,16 +86,18 @@ static enum ds_status hide(const struct making *m, struct stego_image *image,
                            struct carrier_made *made, struct ds_error *err)
 {
     struct stego_embed_facts facts = {0};
-    struct stego_image cover = {0};
-    enum ds_status s = stego_image_copy(&cover, image, err);
+    struct stego_image covered = {0}; /* what has a key region differs from the original already */
+    const bool has_region = !carrier_region_is_empty(region_of(m));
+    enum ds_status s = has_region ? stego_image_copy(&covered, image, err) : DS_OK;
     if (s == DS_OK) {
         s = carrier_hide(&m->options->hiding, image, region_of(m), m->hidden.data,
                          8 * m->hidden.len, &facts, err);
     }
     if (s == DS_OK) {
-        s = stego_image_compare(&cover, image, &made->distortion, err);
+        s = stego_image_compare(has_region ? &covered : &m->o->image, image, &made->distortion,
+                                err);
     }
-    stego_image_free(&cover);
+    stego_image_free(&covered);
     made->hidden_bits = facts.hidden_bits;
     made->passes = facts.passes;
     return s;
@@ -108,6 +112,7 @@ static enum ds_status put_samples(struct making *m, const struct stego_image *im
     }
     m->pixels = m->o->pixels;
     m->pixels.cells = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES);
+    m->pixels.is_borrowed = false;
     enum ds_status s =
         ds_bytes_append(&m->pixels.cells, m->o->pixels.cells.data, m->o->pixels.cells.len, err);
     if (s == DS_OK) {
@@ -307,7 +312,13 @@ static enum ds_status make(struct making *m, struct carrier_made *made, struct d
     if (s == DS_OK) {
         s = write_out(m, made, err);
     }
-    return s == DS_OK ? prove(m, made, err) : s;
+    if (s != DS_OK) {
+        return s;
+    }
+    const int64_t begun_us = ds_clock_monotonic_us();
+    s = prove(m, made, err);
+    ds_metric_observe(DS_METRIC_PROVE_SECONDS, NULL, ds_clock_monotonic_us() - begun_us);
+    return s;
 }
 
 enum ds_status carrier_make(const struct stego_capsule *capsule, const struct carrier_original *o,

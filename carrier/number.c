@@ -36,6 +36,8 @@ uint32_t carrier_get_number(struct ds_cursor *c)
 /* Up to here each byte saved is worth the time that it takes to find it. */
 #define THOROUGH_MAX_BYTES (512U * 1024U)
 
+#define DICTIONARY_BYTES (1U << 20)
+
 /* One set of parameters for writer and reader, part of the record's format: a dictionary of 1 MiB
  * is more than a key region needs, and a reader takes no more memory than that. How hard the
  * writer searches is its own matter. */
@@ -44,11 +46,22 @@ static bool lzma_options(lzma_options_lzma *options, size_t len)
     if (lzma_lzma_preset(options, len > THOROUGH_MAX_BYTES ? 3U : 9U | LZMA_PRESET_EXTREME)) {
         return false;
     }
-    options->dict_size = 1U << 20;
+    options->dict_size = DICTIONARY_BYTES;
     options->lc = 3;
     options->lp = 0;
     options->pb = 0; /* text and residual bytes have no word alignment */
     return true;
+}
+
+/* A dictionary beyond the data finds nothing, and its tables are cleared each time. Whoever unpacks
+ * may have a larger one. */
+static uint32_t dictionary_for(size_t len)
+{
+    uint32_t size = LZMA_DICT_SIZE_MIN;
+    while (size < len && size < DICTIONARY_BYTES) {
+        size *= 2;
+    }
+    return size;
 }
 
 enum ds_status carrier_pack(const uint8_t *data, size_t len, struct ds_bytes *out,
@@ -58,6 +71,7 @@ enum ds_status carrier_pack(const uint8_t *data, size_t len, struct ds_bytes *ou
     if (!lzma_options(&options, len)) {
         return ds_fail(err, DS_EUNSUPPORTED, "liblzma has no such preset");
     }
+    options.dict_size = dictionary_for(len);
     const lzma_filter filters[] = {{.id = LZMA_FILTER_LZMA1, .options = &options},
                                    {.id = LZMA_VLI_UNKNOWN, .options = NULL}};
     const size_t start = out->len;

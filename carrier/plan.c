@@ -115,6 +115,24 @@ static enum ds_status measure_capacity(const struct carrier_plan *p,
     return s;
 }
 
+/* One carrier's work in place of many; an image that does not hold it is measured. */
+static enum ds_status try_enough(const struct carrier_plan *p, const struct stego_image *image,
+                                 struct plan_item *item, struct ds_error *err)
+{
+    struct carrier_hiding hiding = p->options.hiding;
+    const size_t enough = p->options.enough_bytes + item->record_bytes;
+    bool holds = false;
+    if (!carrier_hiding_is_limited(&hiding)) {
+        hiding.effort = STEGO_FAST;
+    }
+    const enum ds_status s =
+        p->options.enough_bytes == 0 || 32 * (uint64_t)enough > item->samples
+            ? DS_OK
+            : carrier_hiding_holds(&hiding, image, &p->options.region, enough, &holds, err);
+    item->capacity_bytes = holds ? enough : 0;
+    return s;
+}
+
 static enum ds_status measure_image(const struct carrier_plan *p, const struct carrier_original *o,
                                     struct plan_item *item, struct ds_error *err)
 {
@@ -126,14 +144,16 @@ static enum ds_status measure_image(const struct carrier_plan *p, const struct c
     if (s == DS_OK && !stego_image_count(&o->image, &samples)) {
         s = ds_fail(err, DS_EFORMAT, "the image's geometry overflows");
     }
-    if (s == DS_OK) {
-        s = measure_capacity(p, &o->image, samples, &item->capacity_bytes, err);
-    }
+    item->samples = samples;
     if (s == DS_OK) {
         s = measure_record(p, o, &item->record_bytes, err);
     }
-    item->samples = samples;
-    return s;
+    if (s == DS_OK) {
+        s = try_enough(p, &o->image, item, err);
+    }
+    return s == DS_OK && item->capacity_bytes == 0
+               ? measure_capacity(p, &o->image, samples, &item->capacity_bytes, err)
+               : s;
 }
 
 /* What software computes with is not touched unless its kind was named. */

@@ -64,13 +64,14 @@ static enum ds_status undo_pixels(const struct carrier_found *f,
                                   const struct carrier_record *record, struct dicom_pixels *pixels,
                                   struct ds_error *err)
 {
+    const bool has_region = !carrier_region_is_empty(&record->region);
     enum ds_status s = copy_pixels(&f->pixels, pixels, err);
-    if (s == DS_OK && !carrier_region_is_empty(&record->region)) {
+    if (s == DS_OK && has_region) {
         s = f->image.samples != NULL
                 ? undo_region(f, record, pixels, err)
                 : ds_fail(err, DS_EFORMAT, "a key region, but no image to put it into");
     }
-    return s == DS_OK ? check_pixels(f, pixels, err) : s;
+    return s == DS_OK && (has_region || !f->pixels_are_proven) ? check_pixels(f, pixels, err) : s;
 }
 
 static enum ds_status undo_attributes(const struct carrier_found *f,
@@ -200,7 +201,7 @@ static enum ds_status prove(const struct carrier_found *f, const struct carrier_
     DS_AUTO(dicom_dataset_auto) struct dicom_dataset *d = NULL;
     enum ds_status s = dicom_dataset_view(&d, out->file.data, out->file.len, NULL, err);
     if (s == DS_OK) {
-        s = carrier_hashes_of(d, out->file.data, out->file.len, &out->hashes, err);
+        s = carrier_hashes_of(d, out->file.data, out->file.len, NULL, &out->hashes, err);
     }
     if (s != DS_OK) {
         return s;
@@ -442,7 +443,7 @@ enum ds_status carrier_restore_pixels(const struct carrier_found *f, struct carr
     DS_AUTO(dicom_dataset_auto) struct dicom_dataset *d = NULL;
     enum ds_status s = write_pixels(f, &d, &out->file, err);
     if (s == DS_OK) {
-        s = carrier_hashes_of(d, out->file.data, out->file.len, &out->hashes, err);
+        s = carrier_hashes_of(d, out->file.data, out->file.len, NULL, &out->hashes, err);
     }
     if (s == DS_OK) {
         s = take_facts(out, d, err);

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -152,6 +153,77 @@ static const struct carrier_plan_options lean = {.unsuitable = CARRIER_SIDECAR,
                                                  .attributes = CARRIER_ATTRIBUTES_CHANGED};
 static const struct carrier_plan_options full = {.unsuitable = CARRIER_SIDECAR,
                                                  .attributes = CARRIER_ATTRIBUTES_ALL};
+
+/* Opened as the indexer does. */
+static struct carrier_original *open_without_samples(const struct ds_bytes *file)
+{
+    struct carrier_original *o = NULL;
+    char *path = ds_file_join(folder, "opened.dcm");
+    assert_non_null(path);
+    assert_int_equal(ds_file_write(path, file->data, file->len, DS_FILE_NEW, 0600, NULL), DS_OK);
+    assert_int_equal(carrier_original_open_hashed(&o, path, NULL, NULL), DS_OK);
+    assert_int_equal(unlink(path), 0);
+    free(path);
+    assert_null(carrier_original_image(o));
+    return o;
+}
+
+static void the_mark_is_seen_without_reading_the_samples(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "ct/ge-hispeed/0001.dcm", "syntaxes/made-ct16s/explicit-be.dcm", "nm/heart-13frames.dcm",
+        "us/us1-rgb-uncompressed.dcm", "us/ybr-full-422-uncompressed.dcm"};
+    for (size_t i = 0; i < DS_ARRAY_SIZE(names); i++) {
+        struct journey j = travel(names[i], &lean);
+        struct carrier_original *carrier = open_without_samples(&j.file);
+        struct carrier_original *original = open_without_samples(&j.source);
+        assert_true(carrier_original_is_carrier(carrier));
+        assert_false(carrier_original_is_carrier(original));
+        assert_memory_equal(carrier_original_hashes(original), carrier_original_hashes(j.original),
+                            sizeof(struct carrier_hashes));
+        assert_true(carrier_original_bytes(original) < carrier_original_bytes(j.original));
+        assert_int_equal(carrier_original_read(original, NULL), DS_OK);
+        assert_int_equal(carrier_original_read(original, NULL), DS_OK);
+        assert_int_equal(carrier_original_bytes(original), carrier_original_bytes(j.original));
+        carrier_original_free(carrier);
+        carrier_original_free(original);
+        journey_finish(&j);
+    }
+}
+
+/* What was known is believed of these very bytes alone. */
+static void hashes_of_a_known_file_are_not_computed_again(void **state)
+{
+    (void)state;
+    struct ds_bytes file = read_data("ct/ge-hispeed/0001.dcm");
+    char *path = ds_file_join(folder, "known.dcm");
+    struct journey j = begin(&file);
+    const struct carrier_hashes *right = carrier_original_hashes(j.original);
+    const char *syntax = dicom_dataset_transfer_syntax(carrier_original_dataset(j.original));
+    struct carrier_hashes known = *right;
+    struct carrier_hashes other = *right;
+    struct carrier_original *o = NULL;
+    known.pixel[0] ^= 1; /* shows whether it was taken */
+    other.pixel[0] ^= 1;
+    other.file[31] ^= 1;
+    assert_int_equal(ds_file_write(path, j.source.data, j.source.len, DS_FILE_NEW, 0600, NULL),
+                     DS_OK);
+    assert_int_equal(carrier_original_open_known(&o, path, &known, syntax, NULL), DS_OK);
+    assert_memory_equal(carrier_original_hashes(o), &known, sizeof(known));
+    assert_non_null(carrier_original_image(o));
+    carrier_original_free(o);
+    assert_int_equal(carrier_original_open_known(&o, path, &other, syntax, NULL), DS_OK);
+    assert_memory_equal(carrier_original_hashes(o), right, sizeof(*right));
+    carrier_original_free(o);
+    assert_int_equal(carrier_original_open_known(&o, path, &known, "1.2.840.10008.1.2.2", NULL),
+                     DS_OK);
+    assert_memory_equal(carrier_original_hashes(o), right, sizeof(*right));
+    carrier_original_free(o);
+    assert_int_equal(unlink(path), 0);
+    free(path);
+    journey_finish(&j);
+}
 
 static void ordinary_records_are_at_most_256_bytes_and_give_the_file_back_alone(void **state)
 {
@@ -761,9 +833,48 @@ static int tear_down(void **state)
     return ds_file_remove_tree(folder, NULL) == DS_OK ? 0 : -1;
 }
 
+/* What an integrity token's plan says of the image. */
+static struct carrier_slot token_slot(const struct carrier_original *o, size_t enough_bytes)
+{
+    const struct carrier_plan_options how = {.unsuitable = CARRIER_PASS,
+                                             .attributes = CARRIER_ATTRIBUTES_CHANGED,
+                                             .enough_bytes = enough_bytes};
+    const struct stego_seal_request request = {
+        .origin = "CLINIC_A", .created_utc_us = ds_clock_utc_us(), .signer = identity};
+    struct carrier_plan *plan = NULL;
+    struct stego_capsule *capsule = NULL;
+    struct carrier_slot slot;
+    assert_int_equal(carrier_plan_new(&plan, &how, NULL), DS_OK);
+    assert_int_equal(carrier_plan_add(plan, o, NULL), DS_OK);
+    assert_int_equal(carrier_plan_seal(plan, &request, &slot, 1, &capsule, NULL), DS_OK);
+    stego_capsule_free(capsule);
+    carrier_plan_free(plan);
+    return slot;
+}
+
+static void what_holds_enough_is_planned_as_if_it_were_measured(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"ct/ge-hispeed/0001.dcm", "mr/ge-signa-wrist/0001.dcm"};
+    for (size_t i = 0; i < DS_ARRAY_SIZE(names); i++) {
+        struct ds_bytes file = read_data(names[i]);
+        struct carrier_original *o = NULL;
+        assert_int_equal(carrier_original_load(&o, file.data, file.len, NULL), DS_OK);
+        const struct carrier_slot measured = token_slot(o, 0);
+        const struct carrier_slot tried = token_slot(o, 1024);
+        assert_int_equal(tried.placement, measured.placement);
+        assert_int_equal(tried.with_certificate, measured.with_certificate);
+        carrier_original_free(o);
+        ds_bytes_free(&file);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_holds_enough_is_planned_as_if_it_were_measured),
+        cmocka_unit_test(the_mark_is_seen_without_reading_the_samples),
+        cmocka_unit_test(hashes_of_a_known_file_are_not_computed_again),
         cmocka_unit_test(ordinary_records_are_at_most_256_bytes_and_give_the_file_back_alone),
         cmocka_unit_test(
             compressed_originals_come_back_in_their_own_syntax_where_it_can_be_lossless),

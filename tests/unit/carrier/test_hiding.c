@@ -238,6 +238,23 @@ static void every_wish_takes_from_the_capacity(void **state)
     stego_image_free(&cover);
 }
 
+static void an_image_holds_its_capacity_and_no_byte_more(void **state)
+{
+    (void)state;
+    const struct carrier_hiding h = {.effort = STEGO_FAST};
+    struct stego_image cover = make_cover();
+    uint64_t bits = 0;
+    bool holds = false;
+    assert_int_equal(carrier_hiding_capacity(&h, &cover, NULL, &bits, NULL), DS_OK);
+    assert_true(bits > 64);
+    assert_int_equal(carrier_hiding_holds(&h, &cover, NULL, (size_t)bits / 8, &holds, NULL), DS_OK);
+    assert_true(holds);
+    assert_int_equal(carrier_hiding_holds(&h, &cover, NULL, (size_t)bits / 8 + 1, &holds, NULL),
+                     DS_OK);
+    assert_false(holds);
+    stego_image_free(&cover);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +264,7 @@ int main(void)
         cmocka_unit_test(declared_padding_changes_only_when_it_may),
         cmocka_unit_test(limits_are_kept_or_nothing_is_changed),
         cmocka_unit_test(every_wish_takes_from_the_capacity),
+        cmocka_unit_test(an_image_holds_its_capacity_and_no_byte_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
