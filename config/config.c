@@ -25,6 +25,7 @@ static void peer_free(struct config_peer *p)
 static void rule_free(struct config_rule *r)
 {
     free(r->name);
+    free(r->count_from);
     config_list_free(&r->calling_ae);
     config_list_free(&r->called_ae);
     config_list_free(&r->modality);
@@ -63,9 +64,11 @@ void config_free(struct config *c)
     config_list_free(&c->transfer_syntaxes);
     free(c->web_address);
     free(c->state_dir);
+    free(c->shared_archive);
     free(c->key);
     free(c->certificate);
     free(c->reports_folder);
+    free(c->control_group);
     url_free(c->database_url);
     free(c);
 }

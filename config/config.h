@@ -31,6 +31,33 @@ enum config_right { /* bits of config_peer.may */
                     CONFIG_MAY_FIND = 4,
                     CONFIG_MAY_MOVE = 8,
                     CONFIG_MAY_GET = 16,
+                    CONFIG_MAY_COMMIT = 32,
+};
+
+/* Whether we ask a peer to answer for what we sent it. */
+enum config_commitment {
+    CONFIG_COMMITMENT_NONE,
+    CONFIG_COMMITMENT_ASK,
+    CONFIG_COMMITMENT_REQUIRED
+};
+
+/* What follows a try that failed in passing: first x factor^(n-1), at most cap, spread by jitter
+ * either way. */
+struct config_retry {
+    int64_t first_ms, cap_ms;
+    unsigned factor;
+    unsigned jitter_percent;
+    unsigned attempts; /* of one delivery, after which it is a dead letter; 0: no limit */
+};
+
+/* Minutes of the day in local time. to is not in it; from > to: over midnight. */
+struct config_window {
+    uint16_t from, to;
+};
+#define CONFIG_WINDOWS_MAX 8U
+struct config_windows {
+    struct config_window items[CONFIG_WINDOWS_MAX];
+    size_t count; /* 0: always open */
 };
 
 struct config_peer {
@@ -43,7 +70,20 @@ struct config_peer {
     char *certificate;     /* PEM path: recipient of capsules, trusted signer, TLS peer; or NULL */
     unsigned may;          /* default: echo, store */
     unsigned associations; /* default 2 */
-    bool retain_uids;      /* carriers for it keep the originals' UIDs; default false */
+    int64_t timeout_ms; /* whole seconds: to connect and negotiate, then of silence; default 30 s */
+    enum config_commitment commitment; /* default none */
+    int64_t commitment_timeout_ms;     /* for its report; default 24 h */
+    struct config_retry retry;
+    unsigned circuit_after;            /* failures of the link in a row that open the circuit */
+    uint64_t bandwidth;                /* bytes a second over all associations; 0: no limit */
+    struct config_windows send_window; /* when it is sent to; STAT goes at any time */
+    bool retain_uids;                  /* carriers for it keep the originals' UIDs; default false */
+};
+
+enum config_completion { /* bits of config_rule.complete_on */
+                         CONFIG_ON_COMMITMENT = 1,
+                         CONFIG_ON_REPORT = 2,
+                         CONFIG_ON_COUNT = 4,
 };
 
 enum config_payload { CONFIG_PAYLOAD_REPORT, CONFIG_PAYLOAD_INTEGRITY };
@@ -107,6 +147,21 @@ enum config_collision {
     CONFIG_COLLISION_HOLD
 };
 
+/* How long originals are kept here. */
+struct config_retention {
+    bool given;      /* false: forever */
+    int64_t keep_ms; /* since the last destination has it */
+    bool after_sent; /* sent is enough; else every destination has to commit itself */
+};
+
+/* The order is that of urgency. */
+enum config_priority {
+    CONFIG_PRIORITY_LOW,
+    CONFIG_PRIORITY_ROUTINE,
+    CONFIG_PRIORITY_HIGH,
+    CONFIG_PRIORITY_STAT
+};
+
 struct config_rule {
     char *name;
     unsigned line; /* in the file, for messages */
@@ -117,18 +172,25 @@ struct config_rule {
     struct config_list modality;
     struct config_list study_description; /* wildcards * and ?, case-insensitive */
     int carrier;                          /* -1 not asked, 0 false, 1 true */
-    int64_t complete_after_ms;            /* study_complete_after; default 60 s */
-    bool waits_for_report;                /* report: {wait: ...} given */
+    int64_t complete_after_ms;            /* study_complete_after; default 60 s; 0: at once, each
+                                             instance as it comes */
+    int64_t complete_at_most_ms; /* since the first instance; default 30 min, or complete_after_ms
+                                    when that is more */
+    unsigned complete_on;        /* what says earlier that a study is complete; default: nothing */
+    char *count_from;            /* the peer that is asked for the count; NULL: the one that sent */
+    bool waits_for_report;       /* report: {wait: ...} given */
     int64_t report_wait_ms;
     bool report_send_without;    /* otherwise: send_without (true) or hold (false) */
     enum config_objects objects; /* default send */
     enum config_reports reports;
     enum config_collision collision; /* default newest */
+    enum config_priority priority;   /* at least; default routine */
     bool has_protect;
     struct config_protect protect;
     bool has_recover;
     struct config_recover recover;
-    struct config_list send_to; /* peer names */
+    struct config_retention retention; /* the node's, where the rule has none */
+    struct config_list send_to;        /* peer names */
 };
 
 struct config {
@@ -140,16 +202,25 @@ struct config {
     uint16_t dicom_port; /* 0: no plain listener */
     uint16_t tls_port;   /* 0: no TLS listener */
     unsigned max_associations;
+    int64_t dicom_timeout_ms; /* whole seconds: of silence of who calls us; default 60 s */
     struct config_list transfer_syntaxes; /* UIDs; empty: all */
     bool only_known_sop_classes;          /* default false: private and future ones too */
     char *web_address;
-    uint16_t web_port; /* read and checked; served by a later version */
+    uint16_t web_port; /* 0: no web port */
     char *state_dir;
+    /* Nodes on one database that see the same archive folder under the same path have this name in
+     * common and deliver each other's instances; NULL: each its own. */
+    char *shared_archive;
     uint64_t min_free_bytes;
+    uint64_t journal_bytes; /* of the spool, at most */
+    struct config_retention retention;
+    bool delete_when_full;   /* disk_full: delete_delivered; default false */
     char *key, *certificate; /* PEM paths; may be NULL when no rule needs them */
     enum ds_log_level log_level;
-    char *reports_folder; /* drop folder; NULL: none */
-    char *database_url;   /* NULL: the private PostgreSQL under state_dir */
+    enum ds_log_format log_format; /* default text */
+    char *control_group;           /* whose members may command the node; NULL: none */
+    char *reports_folder;          /* drop folder; NULL: none */
+    char *database_url;            /* NULL: the private PostgreSQL under state_dir */
     struct config_peer *peers;
     size_t peer_count;
     struct config_rule *rules;
@@ -173,6 +244,9 @@ const struct config_peer *config_peer_named(const struct config *c, const char *
 /* The first peer with this AE title whose hosts hold the address; NULL: unknown caller. */
 const struct config_peer *config_peer_calling(const struct config *c, const char *ae_title,
                                               const char *address);
+
+/* minute: of the day in local time. */
+bool config_window_is_open(const struct config_windows *w, unsigned minute);
 
 /* What a rule is matched against. */
 struct config_subject {

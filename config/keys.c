@@ -43,7 +43,22 @@ static const struct config_choice collision_choices[] = {{"newest", CONFIG_COLLI
 /* The keys below with one or two words go to a bool: send_without is true, hold is false. */
 static const struct config_choice otherwise_choices[] = {{"send_without", 1}, {"hold", 0}, {0}};
 static const struct config_choice unrecoverable_choices[] = {{"quarantine", 0}, {0}};
+static const struct config_choice priority_choices[] = {{"low", CONFIG_PRIORITY_LOW},
+                                                        {"routine", CONFIG_PRIORITY_ROUTINE},
+                                                        {"high", CONFIG_PRIORITY_HIGH},
+                                                        {"stat", CONFIG_PRIORITY_STAT},
+                                                        {0}};
 static const struct config_choice bool_choices[] = {{"false", 0}, {"true", 1}, {0}};
+
+static const struct config_choice log_format_choices[] = {
+    {"text", DS_LOG_TEXT}, {"json", DS_LOG_JSON}, {0}};
+static const struct config_choice commitment_choices[] = {{"false", CONFIG_COMMITMENT_NONE},
+                                                          {"true", CONFIG_COMMITMENT_ASK},
+                                                          {"required", CONFIG_COMMITMENT_REQUIRED},
+                                                          {0}};
+static const struct config_choice after_choices[] = {{"committed", 0}, {"sent", 1}, {0}};
+static const struct config_choice disk_full_choices[] = {
+    {"refuse", 0}, {"delete_delivered", 1}, {0}};
 
 static const struct config_choice sop_classes_choices[] = {{"any", 0}, {"known", 1}, {0}};
 
@@ -53,6 +68,8 @@ static const struct config_key dicom_keys[] = {
     {"tls_port", config_read_port, IN(config, tls_port), .fallback = "0", .high = 65535},
     {"max_associations", config_read_count, IN(config, max_associations), .fallback = "64",
      .low = 1, .high = 1024},
+    {"timeout", config_read_duration, IN(config, dicom_timeout_ms), .fallback = "60 s", .low = 1000,
+     .high = 3600 * 1000},
     {"transfer_syntaxes", config_read_uids, IN(config, transfer_syntaxes)},
     {"sop_classes", config_read_bool, IN(config, only_known_sop_classes), .fallback = "any",
      .choices = sop_classes_choices},
@@ -63,17 +80,36 @@ static const struct config_key web_keys[] = {
     {"port", config_read_port, IN(config, web_port), .fallback = "8080", .high = 65535},
     {0}};
 
+static const struct config_key log_keys[] = {{"format", config_read_word, IN(config, log_format),
+                                              .fallback = "text", .choices = log_format_choices},
+                                             {0}};
+static const struct config_key node_retention_keys[] = {
+    {"keep", config_read_duration, IN(config, retention.keep_ms), .required = true, .low = 1,
+     .high = 36500 * MS_A_DAY},
+    {"after", config_read_bool, IN(config, retention.after_sent), .fallback = "committed",
+     .choices = after_choices},
+    {0}};
+
 static const struct config_key node_keys[] = {
     {"ae_title", config_read_ae, IN(config, ae_title), .required = true},
     {"dicom", config_read_map, .keys = dicom_keys},
     {"web", config_read_map, .keys = web_keys},
     {"site", config_read_text, IN(config, site), .high = 64},
     {"state_dir", config_read_path, IN(config, state_dir), .fallback = "/var/lib/dicomstego"},
+    {"shared_archive", config_read_text, IN(config, shared_archive), .high = 64},
     {"key", config_read_path, IN(config, key)},
     {"certificate", config_read_path, IN(config, certificate)},
     {"log_level", config_read_log_level, IN(config, log_level), .fallback = "info"},
+    {"log", config_read_map, .keys = log_keys},
     {"min_free", config_read_size, IN(config, min_free_bytes), .fallback = "1 GiB",
      .high = INT64_MAX},
+    {"control_group", config_read_text, IN(config, control_group), .high = 64},
+    {"journal", config_read_size, IN(config, journal_bytes), .fallback = "1 GiB",
+     .low = 4 * 1024 * 1024, .high = INT64_MAX},
+    {"retention", config_read_map, .keys = node_retention_keys,
+     .given_offset = offsetof(struct config, retention.given)},
+    {"disk_full", config_read_bool, IN(config, delete_when_full), .fallback = "refuse",
+     .choices = disk_full_choices},
     {"reports_folder", config_read_path, IN(config, reports_folder)},
     {0}};
 
@@ -87,6 +123,19 @@ const struct config_key config_top_keys[] = {
     {"rules", config_read_rules, .offset = SIZE_MAX},
     {0}};
 
+static const struct config_key retry_keys[] = {
+    {"first", config_read_duration, IN(config_peer, retry.first_ms), .fallback = "5 s", .low = 1,
+     .high = MS_A_DAY},
+    {"factor", config_read_count, IN(config_peer, retry.factor), .fallback = "2", .low = 1,
+     .high = 10},
+    {"cap", config_read_duration, IN(config_peer, retry.cap_ms), .fallback = "1 min", .low = 1,
+     .high = MS_A_DAY},
+    {"jitter", config_read_percent, IN(config_peer, retry.jitter_percent), .fallback = "20 %",
+     .high = 100},
+    {"attempts", config_read_count, IN(config_peer, retry.attempts), .fallback = "0",
+     .high = 1000000},
+    {0}};
+
 const struct config_key config_peer_keys[] = {
     {"ae_title", config_read_ae, IN(config_peer, ae_title), .required = true},
     {"hosts", config_read_hosts, IN(config_peer, hosts)},
@@ -97,8 +146,20 @@ const struct config_key config_peer_keys[] = {
     {"may", config_read_rights, IN(config_peer, may), .fallback = "echo, store"},
     {"associations", config_read_count, IN(config_peer, associations), .fallback = "2", .low = 1,
      .high = 64},
+    {"timeout", config_read_duration, IN(config_peer, timeout_ms), .fallback = "30 s", .low = 1000,
+     .high = 3600 * 1000},
+    {"retry", config_read_map, .keys = retry_keys},
+    {"circuit_after", config_read_count, IN(config_peer, circuit_after), .fallback = "3", .low = 1,
+     .high = 1000},
+    {"bandwidth", config_read_rate, IN(config_peer, bandwidth), .low = 1000,
+     .high = INT64_C(1) << 40},
+    {"send_window", config_read_windows, IN(config_peer, send_window)},
     {"retain_uids", config_read_bool, IN(config_peer, retain_uids), .fallback = "false",
      .choices = bool_choices},
+    {"commitment", config_read_word, IN(config_peer, commitment), .fallback = "false",
+     .choices = commitment_choices},
+    {"commitment_timeout", config_read_duration, IN(config_peer, commitment_timeout_ms),
+     .fallback = "24 h", .low = 1000, .high = 30 * MS_A_DAY},
     {0}};
 
 static const struct config_key when_keys[] = {
@@ -146,11 +207,22 @@ static const struct config_key recover_keys[] = {
      .choices = unrecoverable_choices},
     {0}};
 
+static const struct config_key rule_retention_keys[] = {
+    {"keep", config_read_duration, IN(config_rule, retention.keep_ms), .required = true, .low = 1,
+     .high = 36500 * MS_A_DAY},
+    {"after", config_read_bool, IN(config_rule, retention.after_sent), .fallback = "committed",
+     .choices = after_choices},
+    {0}};
+
 const struct config_key config_rule_keys[] = {
     {"name", config_read_text, IN(config_rule, name), .required = true, .high = 200},
     {"when", config_read_map, .keys = when_keys},
     {"study_complete_after", config_read_duration, IN(config_rule, complete_after_ms),
-     .fallback = "60 s", .low = 1, .high = 30 * MS_A_DAY},
+     .fallback = "60 s", .high = 30 * MS_A_DAY},
+    {"study_complete_at_most", config_read_duration, IN(config_rule, complete_at_most_ms),
+     .fallback = "30 min", .low = 1, .high = 30 * MS_A_DAY},
+    {"complete_on", config_read_completion, IN(config_rule, complete_on)},
+    {"count_from", config_read_source, IN(config_rule, count_from)},
     {"report", config_read_map, .keys = report_keys,
      .given_offset = offsetof(struct config_rule, waits_for_report)},
     {"objects", config_read_word, IN(config_rule, objects), .fallback = "send",
@@ -158,9 +230,13 @@ const struct config_key config_rule_keys[] = {
     {"reports", config_read_word, IN(config_rule, reports), .choices = reports_choices},
     {"collision", config_read_word, IN(config_rule, collision), .fallback = "newest",
      .choices = collision_choices},
+    {"priority", config_read_word, IN(config_rule, priority), .fallback = "routine",
+     .choices = priority_choices},
     {"protect", config_read_map, .keys = protect_keys,
      .given_offset = offsetof(struct config_rule, has_protect)},
     {"recover", config_read_map, .keys = recover_keys,
      .given_offset = offsetof(struct config_rule, has_recover)},
+    {"retention", config_read_map, .keys = rule_retention_keys,
+     .given_offset = offsetof(struct config_rule, retention.given)},
     {"send_to", config_read_destinations, IN(config_rule, send_to), .required = true},
     {0}};

@@ -183,9 +183,13 @@ static unsigned bits_of(const struct flag *flags, const struct config_list *list
     return bits;
 }
 
-static const struct flag rights[] = {{"echo", CONFIG_MAY_ECHO}, {"store", CONFIG_MAY_STORE},
-                                     {"find", CONFIG_MAY_FIND}, {"move", CONFIG_MAY_MOVE},
-                                     {"get", CONFIG_MAY_GET},   {0}};
+static const struct flag rights[] = {{"echo", CONFIG_MAY_ECHO},
+                                     {"store", CONFIG_MAY_STORE},
+                                     {"find", CONFIG_MAY_FIND},
+                                     {"move", CONFIG_MAY_MOVE},
+                                     {"get", CONFIG_MAY_GET},
+                                     {"commit", CONFIG_MAY_COMMIT},
+                                     {0}};
 
 static enum ds_status check_right(struct config_reader *r, const struct config_value *v,
                                   const char *text)
@@ -195,7 +199,7 @@ static enum ds_status check_right(struct config_reader *r, const struct config_v
     }
     return config_fail_at(r, v->node,
                           "%s: '%.40s' is no right; expected one of: echo, store, "
-                          "find, move, get",
+                          "find, move, get, commit",
                           v->where, text);
 }
 
@@ -239,6 +243,33 @@ enum ds_status config_read_measurement(struct config_reader *r, const struct con
     DS_AUTO(config_list_free) struct config_list list = {0};
     const enum ds_status s = config_read_list(r, v, &list, check_measurement);
     *(unsigned *)target = bits_of(measurements, &list);
+    return s;
+}
+
+static const struct flag completions[] = {{"commitment", CONFIG_ON_COMMITMENT},
+                                          {"report", CONFIG_ON_REPORT},
+                                          {"count", CONFIG_ON_COUNT},
+                                          {0}};
+
+static enum ds_status check_completion(struct config_reader *r, const struct config_value *v,
+                                       const char *text)
+{
+    if (flag_bit(completions, text) != 0) {
+        return DS_OK;
+    }
+    return config_fail_at(r, v->node,
+                          "%s: '%.40s' does not complete a study; expected one of: "
+                          "commitment, report, count",
+                          v->where, text);
+}
+
+enum ds_status config_read_completion(struct config_reader *r, const struct config_key *key,
+                                      const struct config_value *v, void *target)
+{
+    (void)key;
+    DS_AUTO(config_list_free) struct config_list list = {0};
+    const enum ds_status s = config_read_list(r, v, &list, check_completion);
+    *(unsigned *)target = bits_of(completions, &list);
     return s;
 }
 
@@ -295,4 +326,19 @@ enum ds_status config_read_destinations(struct config_reader *r, const struct co
 {
     (void)key;
     return config_read_list(r, v, target, check_destination);
+}
+
+enum ds_status config_read_source(struct config_reader *r, const struct config_key *key,
+                                  const struct config_value *v, void *target)
+{
+    (void)key;
+    const char *text;
+    char **name = target;
+    const enum ds_status s = config_scalar(r, v, &text);
+    const enum ds_status checked = s == DS_OK ? check_destination(r, v, text) : s;
+    if (checked != DS_OK) {
+        return checked;
+    }
+    *name = strdup(text);
+    return *name != NULL ? DS_OK : ds_fail(r->err, DS_ENOMEM, "no memory for the configuration");
 }

@@ -72,7 +72,7 @@ DS_CHECKED enum ds_status config_scalar(struct config_reader *r, const struct co
 
 /* value.c: readers of single values */
 config_read_fn config_read_map, config_read_text, config_read_word, config_read_bool,
-    config_read_port, config_read_count, config_read_duration, config_read_size,
+    config_read_port, config_read_count, config_read_duration, config_read_size, config_read_rate,
     config_read_percent, config_read_decibel, config_read_path, config_read_url, config_read_ae,
     config_read_host, config_read_log_level;
 /* Refuses an item of a list (its text in v) or passes it. */
@@ -84,7 +84,10 @@ DS_CHECKED enum ds_status config_read_list(struct config_reader *r, const struct
 /* list.c: readers of lists; one value may stand alone for a list of one */
 config_read_fn config_read_patterns, config_read_callers, config_read_aes, config_read_modalities,
     config_read_uids, config_read_carrier_syntax, config_read_hosts, config_read_rights,
-    config_read_recipients, config_read_destinations, config_read_measurement;
+    config_read_recipients, config_read_destinations, config_read_measurement,
+    config_read_completion, config_read_source;
+/* window.c: hours of the day */
+config_read_fn config_read_windows;
 /* section.c: the sections that come many times, and what holds between their keys */
 config_read_fn config_read_peers, config_read_rules;
 DS_CHECKED enum ds_status config_check_node(struct config_reader *r, yaml_node_t *top);

@@ -11,6 +11,14 @@ static enum ds_status check_peer(struct config_reader *r, yaml_node_t *node, con
     if (p->host == NULL && p->port != 0) {
         return config_fail_at(r, node, "'host' is missing in %s, which has 'port'", where);
     }
+    if (p->host == NULL && p->commitment != CONFIG_COMMITMENT_NONE) {
+        return config_fail_at(r, config_child(r, node, "commitment"),
+                              "%s.commitment asks a peer that has no 'host'", where);
+    }
+    if (p->retry.cap_ms < p->retry.first_ms) {
+        return config_fail_at(r, config_child(r, node, "retry"),
+                              "%s.retry: 'cap' is shorter than 'first'", where);
+    }
     if (p->tls != CONFIG_TLS_NONE && p->certificate == NULL) {
         return config_fail_at(r, config_child(r, node, "tls"),
                               "%s.tls needs 'certificate', by which the peer is recognised", where);
@@ -130,6 +138,46 @@ static enum ds_status check_reports(struct config_reader *r, yaml_node_t *node, 
     return DS_OK;
 }
 
+/* A peer that is never asked never commits itself: what waits for that would be kept forever. */
+static enum ds_status check_retention(struct config_reader *r, yaml_node_t *node, const char *where,
+                                      const struct config_rule *rule)
+{
+    if (!rule->retention.given || rule->retention.after_sent) {
+        return DS_OK;
+    }
+    for (size_t i = 0; i < rule->send_to.count; i++) {
+        const struct config_peer *peer = config_peer_named(r->config, rule->send_to.items[i]);
+        if (peer != NULL && peer->commitment == CONFIG_COMMITMENT_NONE) {
+            yaml_node_t *own = config_child(r, node, "retention");
+            return config_fail_at(r, own != NULL ? own : node,
+                                  "%s keeps until %s has committed itself, which is not asked to; "
+                                  "expected 'commitment' at the peer, or 'after: sent'",
+                                  where, peer->name);
+        }
+    }
+    return DS_OK;
+}
+
+/* A limit that the silence alone would pass is no limit. */
+static enum ds_status check_completion(struct config_reader *r, yaml_node_t *node,
+                                       const char *where, struct config_rule *rule)
+{
+    yaml_node_t *at_most = config_child(r, node, "study_complete_at_most");
+    if (rule->count_from != NULL && (rule->complete_on & CONFIG_ON_COUNT) == 0) {
+        return config_fail_at(r, config_child(r, node, "count_from"),
+                              "%s.count_from is not asked; expected 'count' in complete_on", where);
+    }
+    if (rule->complete_at_most_ms >= rule->complete_after_ms) {
+        return DS_OK;
+    }
+    if (at_most != NULL) {
+        return config_fail_at(r, at_most,
+                              "%s.study_complete_at_most is less than study_complete_after", where);
+    }
+    rule->complete_at_most_ms = rule->complete_after_ms;
+    return DS_OK;
+}
+
 static enum config_reports reports_of(const struct config_rule *rule)
 {
     if (rule->reports != CONFIG_REPORTS_LEFT_OUT) {
@@ -190,16 +238,37 @@ enum ds_status config_read_rules(struct config_reader *r, const struct config_ke
         char where[CONFIG_WHERE_BYTES];
         (void)snprintf(where, sizeof(where), "rules[%zu]", i);
         s = config_read_keys(r, node, config_rule_keys, where, rule);
+        if (!rule->retention.given) {
+            rule->retention = r->config->retention;
+        }
+        s = s == DS_OK ? check_completion(r, node, where, rule) : s;
         s = s == DS_OK ? check_rule(r, node, where, rule) : s;
+        s = s == DS_OK ? check_retention(r, node, where, rule) : s;
         rule->reports = reports_of(rule);
     }
     return s;
+}
+
+/* What is kept forever is never deleted, however full the disk. */
+static bool keeps_all_forever(const struct config *c)
+{
+    for (size_t i = 0; i < c->rule_count; i++) {
+        if (c->rules[i].retention.given) {
+            return false;
+        }
+    }
+    return true;
 }
 
 enum ds_status config_check_node(struct config_reader *r, yaml_node_t *top)
 {
     const struct config *c = r->config;
     yaml_node_t *node = config_child(r, top, "node");
+    if (c->delete_when_full && keeps_all_forever(c)) {
+        return config_fail_at(r, config_child(r, node, "disk_full"),
+                              "node.disk_full deletes what has a retention, and no rule has one; "
+                              "expected 'retention' in node or in a rule");
+    }
     yaml_node_t *dicom = config_child(r, node, "dicom");
     if ((c->key == NULL) != (c->certificate == NULL)) {
         return config_fail_at(r, node, "'%s' is missing in node: key and certificate go together",

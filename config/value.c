@@ -22,6 +22,14 @@ static const struct unit size_units[] = {{"B", 1},
                                          {"GiB", INT64_C(1) << 30},
                                          {"TiB", INT64_C(1) << 40},
                                          {0}};
+static const struct unit rate_units[] = {{"B/s", 1},
+                                         {"kB/s", 1000},
+                                         {"MB/s", 1000000},
+                                         {"GB/s", 1000000000LL},
+                                         {"KiB/s", INT64_C(1) << 10},
+                                         {"MiB/s", INT64_C(1) << 20},
+                                         {"GiB/s", INT64_C(1) << 30},
+                                         {0}};
 static const struct unit percent_units[] = {{"%", 1}, {0}};
 static const struct unit decibel_units[] = {{"dB", 1}, {0}};
 static const struct unit no_units[] = {{"", 1}, {0}};
@@ -117,7 +125,7 @@ enum ds_status config_read_duration(struct config_reader *r, const struct config
                                     const struct config_value *v, void *target)
 {
     return read_quantity(r, key, v, duration_units,
-                         "a whole number with ms, s, min, h or d, such as '60 s' (1 ms to 30 d)",
+                         "a whole number with ms, s, min, h or d, such as '60 s' (up to 30 d)",
                          target);
 }
 
@@ -129,6 +137,19 @@ enum ds_status config_read_size(struct config_reader *r, const struct config_key
         read_quantity(r, key, v, size_units,
                       "a whole number with B, kB, MB, GB, TB, KiB, MiB, GiB or TiB, such as "
                       "'2 GiB'",
+                      &n);
+    *(uint64_t *)target = (uint64_t)n;
+    return s;
+}
+
+enum ds_status config_read_rate(struct config_reader *r, const struct config_key *key,
+                                const struct config_value *v, void *target)
+{
+    int64_t n;
+    const enum ds_status s =
+        read_quantity(r, key, v, rate_units,
+                      "a whole number with B/s, kB/s, MB/s, GB/s, KiB/s, MiB/s or GiB/s, at least "
+                      "1 kB/s, such as '10 MiB/s'",
                       &n);
     *(uint64_t *)target = (uint64_t)n;
     return s;

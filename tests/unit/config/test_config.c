@@ -57,13 +57,17 @@ static void the_shortest_file_gets_all_defaults(void **state)
     assert_int_equal(c->dicom_port, 11112);
     assert_int_equal(c->tls_port, 0);
     assert_int_equal(c->max_associations, 64);
+    assert_int_equal(c->dicom_timeout_ms, 60000);
     assert_int_equal(c->transfer_syntaxes.count, 0);
     assert_false(c->only_known_sop_classes);
     assert_string_equal(c->web_address, "127.0.0.1");
     assert_int_equal(c->web_port, 8080);
     assert_string_equal(c->state_dir, "/var/lib/dicomstego");
     assert_int_equal(c->min_free_bytes, 1U << 30);
+    assert_int_equal(c->journal_bytes, 1U << 30);
     assert_int_equal(c->log_level, DS_LOG_INFO);
+    assert_int_equal(c->log_format, DS_LOG_TEXT);
+    assert_null(c->control_group);
     assert_string_equal(c->site, "A");
     assert_null(c->key);
     assert_null(c->certificate);
@@ -82,6 +86,9 @@ static void every_key_reaches_its_place(void **state)
         "  when: {calling_ae: [PP, QQ], called_ae: A, modality: CT, study_description: '*chest*',\n"
         "         carrier: false}\n"
         "  study_complete_after: 500 ms\n"
+        "  study_complete_at_most: 10 min\n"
+        "  complete_on: [report, count, commitment]\n"
+        "  count_from: P\n"
         "  report: {wait: 4 h, otherwise: hold}\n"
         "  protect: {payload: integrity, recipients: [P], redundancy: 40%, unsuitable: sidecar,\n"
         "            attributes: changed, effort: best, max_difference: 8,\n"
@@ -94,13 +101,13 @@ static void every_key_reaches_its_place(void **state)
         "peers:\n"
         "  P: {ae_title: PP, hosts: [10.0.0.0/8, 'fd00::/8'], host: p.example, port: 104, tls: "
         "mutual,\n"
-        "      certificate: sub/p.pem, may: [find, get], associations: 7,\n"
+        "      certificate: sub/p.pem, may: [find, get], associations: 7, timeout: 2 min,\n"
         "      retain_uids: true}\n"
         "  Q: {ae_title: QQ}\n"
         "database: {url: 'postgresql://u:secret@h/d'}\n"
         "node:\n"
         "  ae_title: A\n"
-        "  dicom: {address: 10.0.0.1, port: 0, tls_port: 2762, max_associations: 3,\n"
+        "  dicom: {address: 10.0.0.1, port: 0, tls_port: 2762, max_associations: 3, timeout: 5 s,\n"
         "          transfer_syntaxes: [1.2.840.10008.1.2], sop_classes: known}\n"
         "  web: {address: '::1', port: 0}\n"
         "  state_dir: state\n"
@@ -108,12 +115,15 @@ static void every_key_reaches_its_place(void **state)
         "  key: /etc/k.pem\n"
         "  certificate: c.pem\n"
         "  log_level: debug\n"
+        "  log: {format: json}\n"
+        "  control_group: operators\n"
         "  min_free: 500 MB\n"
         "  reports_folder: in\n");
     assert_string_equal(c->address, "10.0.0.1");
     assert_int_equal(c->dicom_port, 0);
     assert_int_equal(c->tls_port, 2762);
     assert_int_equal(c->max_associations, 3);
+    assert_int_equal(c->dicom_timeout_ms, 5000);
     assert_string_equal(c->transfer_syntaxes.items[0], "1.2.840.10008.1.2");
     assert_true(c->only_known_sop_classes);
     assert_string_equal(c->web_address, "::1");
@@ -124,6 +134,8 @@ static void every_key_reaches_its_place(void **state)
     assert_string_equal(c->reports_folder, "/tmp/in");
     assert_int_equal(c->min_free_bytes, 500000000);
     assert_int_equal(c->log_level, DS_LOG_DEBUG);
+    assert_int_equal(c->log_format, DS_LOG_JSON);
+    assert_string_equal(c->control_group, "operators");
     assert_string_equal(c->database_url, "postgresql://u:secret@h/d");
     const struct config_peer *p = config_peer_named(c, "P");
     assert_int_equal(p->hosts.count, 2);
@@ -131,6 +143,8 @@ static void every_key_reaches_its_place(void **state)
     assert_string_equal(p->certificate, "/tmp/sub/p.pem");
     assert_int_equal(p->may, CONFIG_MAY_FIND | CONFIG_MAY_GET);
     assert_int_equal(p->associations, 7);
+    assert_int_equal(p->timeout_ms, 120000);
+    assert_int_equal(config_peer_named(c, "Q")->timeout_ms, 30000);
     assert_true(p->retain_uids);
     assert_false(config_peer_named(c, "Q")->retain_uids);
     assert_int_equal(config_peer_named(c, "Q")->may, CONFIG_MAY_ECHO | CONFIG_MAY_STORE);
@@ -141,6 +155,9 @@ static void every_key_reaches_its_place(void **state)
     assert_int_equal(r->modality.count, 1);
     assert_int_equal(r->carrier, 0);
     assert_int_equal(r->complete_after_ms, 500);
+    assert_int_equal(r->complete_at_most_ms, 600000);
+    assert_int_equal(r->complete_on, CONFIG_ON_REPORT | CONFIG_ON_COUNT | CONFIG_ON_COMMITMENT);
+    assert_string_equal(r->count_from, "P");
     assert_true(r->waits_for_report);
     assert_int_equal(r->report_wait_ms, 4 * 3600 * 1000);
     assert_false(r->report_send_without);
@@ -157,6 +174,9 @@ static void every_key_reaches_its_place(void **state)
     r = &c->rules[1];
     assert_int_equal(r->carrier, 1);
     assert_int_equal(r->complete_after_ms, 60000);
+    assert_int_equal(r->complete_at_most_ms, 1800000);
+    assert_int_equal(r->complete_on, 0);
+    assert_null(r->count_from);
     assert_false(r->waits_for_report);
     assert_true(r->has_recover && !r->has_protect);
     assert_int_equal(r->recover.report_as, CONFIG_REPORT_NONE);
@@ -175,6 +195,30 @@ static void protecting_is_fast_and_without_limits_unless_said_otherwise(void **s
     assert_false(p->use_padding);
     assert_false(p->keep_bitstream);
     config_free(c);
+}
+
+static void the_most_that_a_study_waits_is_never_less_than_its_silence(void **state)
+{
+    (void)state;
+    struct config *c = loaded(NODE PEERS RULE "  study_complete_after: 2 h\n");
+    assert_int_equal(c->rules[0].complete_at_most_ms, 7200000);
+    config_free(c);
+    c = loaded(NODE PEERS RULE "  study_complete_after: 0 s\n");
+    assert_int_equal(c->rules[0].complete_after_ms, 0);
+    config_free(c);
+    refused(NODE PEERS RULE "  study_complete_after: 2 h\n  study_complete_at_most: 1 h\n", "9:27",
+            "study_complete_at_most", "less than study_complete_after");
+}
+
+static void who_is_asked_for_the_count_can_be_called(void **state)
+{
+    (void)state;
+    refused(NODE PEERS RULE "  complete_on: [count]\n  count_from: Q\n", "9:15", "'Q'",
+            "cannot be called");
+    refused(NODE PEERS RULE "  complete_on: [report]\n  count_from: P\n", "9:15", "is not asked",
+            "'count' in complete_on");
+    refused(NODE PEERS RULE "  complete_on: [idle]\n", "8:17", "'idle'",
+            "commitment, report, count");
 }
 
 static void durations_and_sizes_know_their_units(void **state)
@@ -289,7 +333,7 @@ static void numbers_need_their_range_and_unit(void **state)
     refused(NODE PEERS RULE "  study_complete_after: 60\n", "8:25", "'60'", "such as '60 s'");
     refused(NODE PEERS RULE "  study_complete_after: 1.5 h\n", "8:25", "'1.5 h'", "whole number");
     refused(NODE PEERS RULE "  study_complete_after: 31 d\n", "8:25", "too large", "30 d");
-    refused(NODE PEERS RULE "  study_complete_after: 0 s\n", "8:25", "too small", "1 ms");
+    refused(NODE PEERS RULE "  study_complete_at_most: 0 s\n", "8:27", "too small", "up to 30 d");
     refused(NODE PEERS RULE "  protect: {recipients: P, redundancy: 25}\n", "8:40", "'25'", "25 %");
     refused(NODE PEERS RULE "  protect: {recipients: P, redundancy: 101 %}\n", "8:40", "too large",
             "100 %");
@@ -334,6 +378,7 @@ static void carriers_go_in_named_lossless_syntaxes(void **state)
 static void words_are_checked_against_their_choices(void **state)
 {
     (void)state;
+    refused("node: {ae_title: A, log: {format: xml}}\n", "1:35", "'xml'", "json");
     refused("node: {ae_title: A, log_level: loud}\n", "1:32", "'loud'", "warning");
     refused(NODE "peers: {X: {ae_title: X, tls: yes}}\n", "2:31", "'yes'", "none, server, mutual");
     refused(NODE "peers: {X: {ae_title: X, may: [echo, delete]}}\n", "2:38", "'delete'",
@@ -541,6 +586,8 @@ int main(void)
         cmocka_unit_test(the_shortest_file_gets_all_defaults),
         cmocka_unit_test(every_key_reaches_its_place),
         cmocka_unit_test(protecting_is_fast_and_without_limits_unless_said_otherwise),
+        cmocka_unit_test(the_most_that_a_study_waits_is_never_less_than_its_silence),
+        cmocka_unit_test(who_is_asked_for_the_count_can_be_called),
         cmocka_unit_test(durations_and_sizes_know_their_units),
         cmocka_unit_test(the_sample_files_load),
         cmocka_unit_test(unknown_and_doubled_keys_are_refused_at_their_place),
