@@ -5,7 +5,7 @@
 
 static const char sql_planned_carriers[] =
     "SELECT " DB_INSTANCE_COLUMNS " FROM instances i" DB_INSTANCE_JOINS
-    "WHERE i.study_id = $1 AND i.kind = 1 "
+    "WHERE i.study_id = $1 AND i.kind = 1 AND i.archive IN ('', $2) AND i.deleted_at IS NULL "
     "AND (i.generation IS NOT NULL OR i.quarantined_at IS NOT NULL) ORDER BY i.id";
 
 /* Quarantined ones are damaged; what failed never arrived, and would come back with the wrong part.
@@ -15,13 +15,13 @@ static const char sql_sent_originals[] =
     "JOIN LATERAL (SELECT max(d.generation_id) AS generation FROM deliveries d "
     "WHERE d.instance_id = i.id AND d.rule = $2 AND d.action IN (1, 2) "
     "AND d.state NOT IN ('cancelled', 'failed', 'waiting')) d ON d.generation IS NOT NULL "
-    "WHERE i.study_id = $1 AND i.kind = 0 AND i.quarantined_at IS NULL "
-    "ORDER BY d.generation DESC, i.id LIMIT $3";
+    "WHERE i.study_id = $1 AND i.kind = 0 AND i.quarantined_at IS NULL AND i.deleted_at IS NULL "
+    "AND i.archive IN ('', $4) ORDER BY d.generation DESC, i.id LIMIT $3";
 
 static const char sql_planned_named[] =
     "SELECT " DB_INSTANCE_COLUMNS " FROM instances i" DB_INSTANCE_JOINS
     "WHERE i.study_id = $1 AND i.sop_uid = $2 AND i.generation IS NOT NULL "
-    "AND i.quarantined_at IS NULL ORDER BY i.id";
+    "AND i.quarantined_at IS NULL AND i.deleted_at IS NULL AND i.archive IN ('', $3) ORDER BY i.id";
 
 static const char sql_carriers_to[] =
     "SELECT i.id, i.sop_uid, s.series_uid, i.dataset_hash, "
@@ -70,6 +70,7 @@ enum ds_status db_study_planned_carriers(struct db *d, int64_t study_id, struct 
 {
     DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
     db_arg_int(&a, study_id);
+    db_arg_text(&a, db_archive(d));
     return ask_instances(d, sql_planned_carriers, &a, out, count, err);
 }
 
@@ -79,6 +80,7 @@ enum ds_status db_study_planned_named(struct db *d, int64_t study_id, const char
     DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
     db_arg_int(&a, study_id);
     db_arg_text(&a, sop_uid);
+    db_arg_text(&a, db_archive(d));
     return ask_instances(d, sql_planned_named, &a, out, count, err);
 }
 
@@ -103,6 +105,7 @@ enum ds_status db_study_sent_originals(struct db *d, int64_t study_id, const cha
     db_arg_int(&a, study_id);
     db_arg_text(&a, rule);
     db_arg_int(&a, max);
+    db_arg_text(&a, db_archive(d));
     return ask_instances(d, sql_sent_originals, &a, out, count, err);
 }
 

@@ -7,8 +7,9 @@
  * away; the pool reconnects by itself, so the caller tries again later. Times are microseconds of
  * UTC. Result arrays are the caller's, freed with the function named beside them.
  *
- * One file per table family: study.c (studies, series, instances), report.c, capsule.c, delivery.c
- * (deliveries, attempts), event.c (the append-only provenance), migrate.c, pool.c, cluster.c.
+ * One file per table family: study.c (studies, series, instances), hint.c, report.c, capsule.c,
+ * delivery.c (deliveries, attempts), event.c (the append-only provenance), migrate.c, pool.c,
+ * cluster.c. What operators see and do is in operate.h.
  */
 #ifndef DICOMSTEGO_DB_DB_H
 #define DICOMSTEGO_DB_DB_H
@@ -30,6 +31,16 @@ struct db;
 DS_CHECKED enum ds_status db_open(struct db **out, const char *url, unsigned connections,
                                   const char *node, struct ds_error *err);
 void db_close(struct db *d);
+/* Before the first other call. Whose archive the files of this node lie in: it indexes, plans and
+ * claims only instances of this archive, and those that name none. Default: "", which is none. */
+DS_CHECKED enum ds_status db_set_archive(struct db *d, const char *name, struct ds_error *err);
+#define DB_PROCESS_BYTES 8U
+/* Likewise. home: hexadecimal digits that no two running processes have in common; process: drawn
+ * by this one. Leases of earlier processes of this home can then be taken back. Default: none, and
+ * a process drawn for this pool. */
+DS_CHECKED enum ds_status db_set_home(struct db *d, const char *home,
+                                      const uint8_t process[DB_PROCESS_BYTES],
+                                      struct ds_error *err);
 /* Applies the numbered migrations (db/migrations/NNN_name.sql, built in) that are missing, under an
  * advisory lock. */
 DS_CHECKED enum ds_status db_migrate(struct db *d, struct ds_error *err);
@@ -55,6 +66,9 @@ bool db_cluster_is_alive(const struct db_cluster *c);
 
 /* ---- study.c ---- */
 
+/* How urgent. Of a study: the highest of its rule's and its instances'. */
+enum db_priority { DB_PRIORITY_LOW, DB_PRIORITY_ROUTINE, DB_PRIORITY_HIGH, DB_PRIORITY_STAT };
+
 enum db_kind { DB_ORIGINAL, DB_CARRIER, DB_RESTORED, DB_REPORT };
 
 /* One instance that lies in the archive. Strings are borrowed; NULL is "". */
@@ -69,7 +83,8 @@ struct db_received {
     bool has_pixel_data; /* of any kind, also where it cannot be decoded and has no hash */
     bool has_pixel_hash;
     uint8_t pixel_hash[DS_SHA256_BYTES], dataset_hash[DS_SHA256_BYTES], file_hash[DS_SHA256_BYTES];
-    bool has_dataset_hash; /* false: could not be parsed that far */
+    bool has_dataset_hash;     /* false: could not be parsed that far */
+    enum db_priority priority; /* what the object itself asks for; DB_PRIORITY_LOW: nothing */
     int64_t received_us;
     int64_t restored_from; /* instance id of the carrier, or 0 */
 };
@@ -80,6 +95,8 @@ struct db_indexed {
                        one's */
     bool reencoded; /* new bytes, but the data set of one that is there: kept, not sent */
     bool conflict; /* the same SOP Instance UID with another data set is there too: both are kept */
+    bool elsewhere; /* a duplicate whose old one lies in another archive, or was deleted when all
+                       had it: path is not for us */
     char path[DB_PATH_BYTES];
 };
 #define DB_INDEX_MAX 4096U /* rows of a batch; 64 to 256 are best */
@@ -92,6 +109,15 @@ struct db_indexed {
  * with '?' for the wrong bytes. */
 DS_CHECKED enum ds_status db_index(struct db *d, const struct db_received *rows, size_t count,
                                    struct db_indexed *out, struct ds_error *err);
+
+/* Who may say that a study is complete before its silence does. */
+enum db_hint { DB_HINT_OPERATOR, DB_HINT_COMMITMENT, DB_HINT_REPORT, DB_HINT_KINDS };
+/* The operator, or a request for storage commitment of all that was sent, says that the study is
+ * complete; a report says so by being there. It stands for the instances received up to at_us (UTC
+ * by the clock of those who receive; 0: now), and may come before they are indexed. NOTIFY. Said
+ * twice, the later one counts. (hint.c) */
+DS_CHECKED enum ds_status db_study_hint_add(struct db *d, const char *study_uid, enum db_hint kind,
+                                            int64_t at_us, struct ds_error *err);
 
 /* Studies with instances that belong to no generation yet, or, when all do, with a report that none
  * has sent. */
@@ -106,11 +132,18 @@ struct db_pending_study {
     bool has_carrier;               /* among the pending instances; among all without */
     unsigned pending;               /* instances without a generation; 0: a report came alone */
     unsigned reports;               /* reports not yet sent with a generation */
+    bool had_report; /* one went with an earlier generation, or came out of carriers */
     int64_t idle_us; /* since the newest pending instance, or the report, by the database's clock */
     int64_t age_us;  /* since the oldest */
+    int64_t hint_us[DB_HINT_KINDS]; /* when it was said that it is complete, UTC; 0: nobody did, or
+                                       an instance was received after that */
 };
 DS_CHECKED enum ds_status db_pending(struct db *d, struct db_pending_study **out, size_t *count,
                                      struct ds_error *err); /* free() */
+
+/* Different SOP Instance UIDs of a study that were received, whatever became of them. */
+DS_CHECKED enum ds_status db_study_count(struct db *d, int64_t study_id, uint64_t *count,
+                                         struct ds_error *err);
 
 struct db_instance {
     int64_t id, study_id, series_id;
@@ -251,6 +284,7 @@ struct db_planned_capsule {
 struct db_plan {
     int64_t study_id;
     const char *rule;
+    enum db_priority priority;   /* of its deliveries, unless an instance asks for more */
     const int64_t *instance_ids; /* all that get the new generation, also those not delivered */
     size_t instance_count;
     const struct db_planned_capsule *capsules;
@@ -278,16 +312,37 @@ struct db_delivery {
     bool with_key_block, with_certificate;
     bool again;        /* the instance was planned for this peer before, in another generation */
     unsigned attempts; /* before this one */
+    enum db_priority priority;
     char rule[DB_TEXT_BYTES];
     struct db_instance instance;
 };
-/* Claims up to max ready deliveries for a peer, oldest first (FOR UPDATE SKIP LOCKED), one study's
- * together, leased for lease_ms; expired leases count as ready. *count 0: none now. */
-DS_CHECKED enum ds_status db_delivery_claim(struct db *d, const char *peer, unsigned max,
-                                            unsigned lease_ms, struct db_delivery **out,
-                                            size_t *count, struct ds_error *err); /* free() */
+struct db_claim {
+    const char *peer;
+    unsigned max;     /* 1 to 65536 */
+    unsigned workers; /* how many share the peer's queue: at most this part of what is due; 0: 1 */
+    unsigned lease_ms;
+    enum db_priority at_least; /* only those as urgent */
+};
+/* Claims ready deliveries, the most urgent first, then the oldest (FOR UPDATE SKIP LOCKED), one
+ * study's together; expired leases count as ready. *count 0: none now, or the peer is paused. */
+DS_CHECKED enum ds_status db_delivery_claim(struct db *d, const struct db_claim *claim,
+                                            struct db_delivery **out, size_t *count,
+                                            struct ds_error *err); /* free() */
+/* Should whoever sends what is so urgent stop? Something more urgent is due, or an operator has
+ * paused the peer. */
+DS_CHECKED enum ds_status db_delivery_should_yield(struct db *d, const char *peer,
+                                                   enum db_priority now, bool *yield,
+                                                   struct ds_error *err);
+/* held[i]: ids[i] is still ours, from now for lease_ms. Zeroed on failure. */
 DS_CHECKED enum ds_status db_delivery_renew(struct db *d, const int64_t *ids, size_t count,
-                                            unsigned lease_ms, struct ds_error *err);
+                                            unsigned lease_ms, bool *held, struct ds_error *err);
+/* What earlier processes of our home had on its way when they ended is ready again: at once, or,
+ * when that was not its first attempt, a minute later for each, as it may be what ended them. */
+DS_CHECKED enum ds_status db_delivery_take_back(struct db *d, uint64_t *count,
+                                                struct ds_error *err);
+/* Claimed and not tried: ready again, and no attempt. Only leases of our own are touched. */
+DS_CHECKED enum ds_status db_delivery_give_back(struct db *d, const int64_t *ids, size_t count,
+                                                struct ds_error *err);
 
 struct db_delivery_result {
     int64_t id;
@@ -309,11 +364,6 @@ struct db_delivery_result {
  * in one transaction. Only leases of our own are touched. */
 DS_CHECKED enum ds_status db_delivery_finish(struct db *d, const struct db_delivery_result *results,
                                              size_t count, struct ds_error *err);
-/* Back to ready: those of a peer, or all when NULL, in state failed or waiting. *count: how many.
- */
-DS_CHECKED enum ds_status db_delivery_requeue(struct db *d, const char *peer, uint64_t *count,
-                                              struct ds_error *err);
-
 /* ---- capsule.c ---- */
 DS_CHECKED enum ds_status db_capsule_saved(struct db *d, int64_t capsule_row, struct ds_bytes *out,
                                            struct ds_error *err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Deliveries on their way: claimed under a lease, renewed, finished, put back.
+ * Deliveries on their way: claimed under a lease, renewed, finished.
  *
  * An attempt is counted when it begins, so that a delivery that kills its worker is counted too. A
  * lease belongs to a pool (the node's name and a random number of this process).
@@ -8,26 +8,56 @@
 #include "db/query.h"
 
 #include <math.h>
+#include <string.h>
 
-/* A locked row is being claimed by somebody else at this moment and is stepped over. */
+/* $1 the peer, $2 our archive, $3 the least priority, $4 what the clock shows at most (clock.h). A
+ * lease that has expired is due. */
+#define DUE                                                                                        \
+    "FROM deliveries WHERE peer = $1 AND archive IN ('', $2) AND priority >= $3 "                  \
+    "AND state IN ('ready', 'leased') "                                                            \
+    "AND ((state = 'ready' AND ready_at <= statement_timestamp()) "                                \
+    "OR (state = 'leased' AND leased_until < LEAST(statement_timestamp(), "                        \
+    "'epoch'::timestamptz + $4 * interval '1 microsecond'))) "                                     \
+    "AND NOT EXISTS (SELECT 1 FROM peer_pauses WHERE peer = $1) "
+
+/* A locked row is being claimed by somebody else at this moment and is stepped over. An array and
+ * not a join: the planner cannot know how few they are, and would read the whole table. $5 to $8:
+ * at most, workers, owner, lease. */
 static const char sql_claim[] =
-    "WITH due AS (SELECT id FROM deliveries WHERE peer = $1 AND state IN ('ready', 'leased') "
-    "AND ((state = 'ready' AND ready_at <= statement_timestamp()) "
-    "OR (state = 'leased' AND leased_until < statement_timestamp())) "
-    "ORDER BY generation_id, id LIMIT $2 FOR UPDATE SKIP LOCKED), "
-    "taken AS (UPDATE deliveries d SET state = 'leased', leased_by = $3, attempts = attempts + 1, "
-    "leased_until = clock_timestamp() + $4 * interval '1 millisecond' "
-    "FROM due WHERE d.id = due.id RETURNING d.*) "
+    "WITH due AS (SELECT id " DUE "ORDER BY priority DESC, generation_id, id "
+    "LIMIT LEAST($5, (SELECT (count(*) + $6 - 1) / $6 FROM (SELECT 1 " DUE "LIMIT $5 * $6) AS n)) "
+    "FOR UPDATE SKIP LOCKED), "
+    "taken AS (UPDATE deliveries d SET state = 'leased', leased_by = $7, attempts = attempts + 1, "
+    "leased_until = clock_timestamp() + $8 * interval '1 millisecond' "
+    "WHERE d.id = ANY(ARRAY(SELECT id FROM due)) RETURNING d.*) "
     "SELECT t.id, COALESCE(t.capsule, 0), t.action::bigint, COALESCE(t.share_index, -1), "
     "t.with_key_block, t.with_certificate, (t.attempts - 1)::bigint, t.rule, "
     "EXISTS (SELECT 1 FROM deliveries o WHERE o.instance_id = t.instance_id AND o.peer = t.peer "
-    "AND o.id < t.id), " DB_INSTANCE_COLUMNS
+    "AND o.id < t.id), t.priority::bigint, " DB_INSTANCE_COLUMNS
     " FROM taken t JOIN instances i ON i.id = t.instance_id" DB_INSTANCE_JOINS
-    "ORDER BY t.generation_id, t.id";
+    "ORDER BY t.priority DESC, t.generation_id, t.id";
+
+static const char sql_yield[] =
+    "SELECT EXISTS (SELECT 1 FROM peer_pauses WHERE peer = $1) OR EXISTS (SELECT 1 " DUE ")";
 
 static const char sql_renew[] =
-    "UPDATE deliveries SET leased_until = clock_timestamp() + $3 * interval '1 millisecond' "
-    "WHERE id = ANY($1) AND state = 'leased' AND leased_by = $2";
+    "WITH held AS (UPDATE deliveries SET "
+    "leased_until = clock_timestamp() + $3 * interval '1 millisecond' "
+    "WHERE id = ANY($1) AND state = 'leased' AND leased_by = $2 RETURNING id) "
+    "SELECT n FROM unnest($1) WITH ORDINALITY AS a(id, n) JOIN held USING (id)";
+
+static const char sql_take_back[] =
+    "UPDATE deliveries SET state = COALESCE(recalled, 'ready'), recalled = NULL, leased_by = NULL, "
+    "leased_until = NULL, ready_at = clock_timestamp() + "
+    "LEAST(attempts - 1, 60) * interval '1 minute' WHERE state = 'leased' "
+    "AND leased_by LIKE '%:' || $1 || '-%' AND leased_by <> $2";
+
+/* What was taken back meanwhile goes where it was to go. */
+static const char sql_give_back[] =
+    "UPDATE deliveries d SET state = CASE WHEN i.quarantined_at IS NOT NULL THEN 'cancelled' "
+    "ELSE COALESCE(recalled, 'ready') END, recalled = NULL, leased_by = NULL, leased_until = NULL, "
+    "attempts = attempts - 1 FROM instances i WHERE i.id = d.instance_id AND d.id = ANY($1) "
+    "AND d.state = 'leased' AND d.leased_by = $2";
 
 /* What was quarantined or taken back while it was being sent is not tried again. */
 static const char sql_finish[] =
@@ -67,19 +97,6 @@ static const char sql_finish[] =
     "'sop_uid', r.sop_uid) FROM done JOIN r USING (id) CROSS JOIN generate_series(1, 2) AS k(n) "
     "WHERE k.n = 2 OR r.sop_uid IS NOT NULL ORDER BY r.id, k.n";
 
-static const char sql_requeue[] =
-    "WITH back AS (UPDATE deliveries d SET state = 'ready', attempts = 0, "
-    "ready_at = clock_timestamp(), finished_at = NULL FROM instances i "
-    "WHERE i.id = d.instance_id AND d.state IN ('failed', 'waiting') "
-    "AND i.quarantined_at IS NULL AND ($2::text IS NULL OR d.peer = $2) "
-    "RETURNING d.id, d.instance_id, i.study_id, d.peer), "
-    "noted AS (INSERT INTO events (node, kind, actor, instance_id, study_id, detail) "
-    "SELECT $1, 'requeued', 'node', instance_id, study_id, "
-    "jsonb_build_object('delivery', id, 'peer', peer) FROM back ORDER BY id) "
-    "SELECT count(*) FROM back";
-
-static const char sql_notify[] = "NOTIFY dicomstego";
-
 /* ---- claim ---- */
 
 static void delivery_from(const PGresult *r, size_t row, struct db_delivery *out)
@@ -93,8 +110,17 @@ static void delivery_from(const PGresult *r, size_t row, struct db_delivery *out
     out->attempts = (unsigned)db_int(r, row, 6);
     db_text(r, row, 7, out->rule, sizeof(out->rule));
     out->again = db_bool(r, row, 8);
-    db_instance_from(r, row, 9, &out->instance);
+    out->priority = (enum db_priority)db_int(r, row, 9);
+    db_instance_from(r, row, 10, &out->instance);
     out->instance_id = out->instance.id;
+}
+
+static void bind_due(struct db_args *a, struct db *d, const char *peer, int64_t at_least)
+{
+    db_arg_text(a, peer);
+    db_arg_text(a, db_archive(d));
+    db_arg_int(a, at_least);
+    db_arg_int(a, db_clock_latest_us(d));
 }
 
 static void free_deliveries(struct db_delivery **d)
@@ -102,33 +128,27 @@ static void free_deliveries(struct db_delivery **d)
     free(*d);
 }
 
-enum ds_status db_delivery_claim(struct db *d, const char *peer, unsigned max, unsigned lease_ms,
+enum ds_status db_delivery_claim(struct db *d, const struct db_claim *claim,
                                  struct db_delivery **out, size_t *count, struct ds_error *err)
 {
     *out = NULL;
     *count = 0;
-    if (max == 0 || max > 65536) {
-        return ds_fail(err, DS_EINVAL, "%u deliveries to claim; expected 1 to 65536", max);
+    if (claim->max == 0 || claim->max > 65536) {
+        return ds_fail(err, DS_EINVAL, "%u deliveries to claim; expected 1 to 65536", claim->max);
     }
     /* Memory first: what was claimed must not be lost for want of it. */
-    DS_AUTO(free_deliveries) struct db_delivery *claimed = calloc(max, sizeof(*claimed));
+    DS_AUTO(free_deliveries) struct db_delivery *claimed = calloc(claim->max, sizeof(*claimed));
     if (claimed == NULL) {
-        return ds_fail(err, DS_ENOMEM, "no memory for %u deliveries", max);
+        return ds_fail(err, DS_ENOMEM, "no memory for %u deliveries", claim->max);
     }
     DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
     DS_AUTO(db_clear) PGresult *r = NULL;
-    DS_AUTO(db_end) struct db_tx t = DB_TX_INIT;
-    db_arg_text(&a, peer);
-    db_arg_int(&a, max);
+    bind_due(&a, d, claim->peer, claim->at_least);
+    db_arg_int(&a, claim->max);
+    db_arg_int(&a, claim->workers == 0 ? 1 : claim->workers);
     db_arg_text(&a, db_owner(d));
-    db_arg_int(&a, lease_ms);
-    enum ds_status s = db_begin(&t, d, err);
-    if (s == DS_OK) {
-        s = db_run(&t, sql_claim, &a, &r, err);
-    }
-    if (s == DS_OK) {
-        s = db_commit(&t, err);
-    }
+    db_arg_int(&a, claim->lease_ms);
+    const enum ds_status s = db_ask(d, sql_claim, &a, &r, err);
     if (s != DS_OK || db_rows(r) == 0) {
         return s;
     }
@@ -141,22 +161,65 @@ enum ds_status db_delivery_claim(struct db *d, const char *peer, unsigned max, u
     return DS_OK;
 }
 
+enum ds_status db_delivery_should_yield(struct db *d, const char *peer, enum db_priority now,
+                                        bool *yield, struct ds_error *err)
+{
+    *yield = false;
+    DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
+    DS_AUTO(db_clear) PGresult *r = NULL;
+    bind_due(&a, d, peer, (int64_t)now + 1);
+    const enum ds_status s = db_ask(d, sql_yield, &a, &r, err);
+    *yield = s == DS_OK && db_rows(r) == 1 && db_bool(r, 0, 0);
+    return s;
+}
+
 enum ds_status db_delivery_renew(struct db *d, const int64_t *ids, size_t count, unsigned lease_ms,
-                                 struct ds_error *err)
+                                 bool *held, struct ds_error *err)
+{
+    if (count == 0) {
+        return DS_OK;
+    }
+    memset(held, 0, count * sizeof(*held));
+    DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
+    DS_AUTO(db_clear) PGresult *r = NULL;
+    db_arg_ids(&a, ids, count);
+    db_arg_text(&a, db_owner(d));
+    db_arg_int(&a, lease_ms);
+    const enum ds_status s = db_ask(d, sql_renew, &a, &r, err);
+    for (size_t i = 0; s == DS_OK && i < db_rows(r); i++) {
+        const int64_t at = db_int(r, i, 0) - 1;
+        if (at >= 0 && (uint64_t)at < count) {
+            held[at] = true;
+        }
+    }
+    return s;
+}
+
+enum ds_status db_delivery_take_back(struct db *d, uint64_t *count, struct ds_error *err)
+{
+    *count = 0;
+    if (db_home(d)[0] == '\0') {
+        return DS_OK;
+    }
+    DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
+    DS_AUTO(db_clear) PGresult *r = NULL;
+    db_arg_text(&a, db_home(d));
+    db_arg_text(&a, db_owner(d));
+    const enum ds_status s = db_ask(d, sql_take_back, &a, &r, err);
+    *count = s == DS_OK ? db_affected(r) : 0;
+    return s;
+}
+
+enum ds_status db_delivery_give_back(struct db *d, const int64_t *ids, size_t count,
+                                     struct ds_error *err)
 {
     if (count == 0) {
         return DS_OK;
     }
     DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
-    DS_AUTO(db_end) struct db_tx t = DB_TX_INIT;
     db_arg_ids(&a, ids, count);
     db_arg_text(&a, db_owner(d));
-    db_arg_int(&a, lease_ms);
-    enum ds_status s = db_begin(&t, d, err);
-    if (s == DS_OK) {
-        s = db_run(&t, sql_renew, &a, NULL, err);
-    }
-    return s == DS_OK ? db_commit(&t, err) : s;
+    return db_ask(d, sql_give_back, &a, NULL, err);
 }
 
 /* ---- finish ---- */
@@ -308,46 +371,16 @@ static enum ds_status check_results(const struct db_delivery_result *results, si
 enum ds_status db_delivery_finish(struct db *d, const struct db_delivery_result *results,
                                   size_t count, struct ds_error *err)
 {
-    enum ds_status s = check_results(results, count, err);
+    const enum ds_status s = check_results(results, count, err);
     if (s != DS_OK || count == 0) {
         return s;
     }
     DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
-    DS_AUTO(db_end) struct db_tx t = DB_TX_INIT;
     db_arg_text(&a, db_node(d));
     db_arg_text(&a, db_owner(d));
     bind_outcomes(&a, results, count);
     bind_answers(&a, results, count);
     bind_sent(&a, results, count);
     bind_measures(&a, results, count);
-    s = db_begin(&t, d, err);
-    if (s == DS_OK) {
-        s = db_run(&t, sql_finish, &a, NULL, err);
-    }
-    return s == DS_OK ? db_commit(&t, err) : s;
-}
-
-/* ---- requeue ---- */
-
-enum ds_status db_delivery_requeue(struct db *d, const char *peer, uint64_t *count,
-                                   struct ds_error *err)
-{
-    *count = 0;
-    DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
-    DS_AUTO(db_clear) PGresult *r = NULL;
-    DS_AUTO(db_end) struct db_tx t = DB_TX_INIT;
-    db_arg_text(&a, db_node(d));
-    db_arg_text_or_null(&a, peer);
-    enum ds_status s = db_begin(&t, d, err);
-    if (s == DS_OK) {
-        s = db_run(&t, sql_requeue, &a, &r, err);
-    }
-    if (s == DS_OK) {
-        s = db_run(&t, sql_notify, NULL, NULL, err);
-    }
-    if (s == DS_OK) {
-        s = db_commit(&t, err);
-    }
-    *count = s == DS_OK ? (uint64_t)db_int(r, 0, 0) : 0;
-    return s;
+    return db_ask(d, sql_finish, &a, NULL, err);
 }

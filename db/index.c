@@ -47,25 +47,28 @@ static const char sql_instances[] =
     "WITH placed AS (SELECT b.n, st.id AS study_id, se.id AS series_id, b.kind::smallint AS kind, "
     "b.sop_uid, b.sop_class_uid, b.transfer_syntax, b.calling_ae, b.called_ae, b.path, "
     "b.file_bytes, b.pixel_hash, b.dataset_hash, b.file_hash, b.received_us, b.restored_from, "
-    "b.has_pixel_data FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], "
+    "b.has_pixel_data, b.priority FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], "
+    "$5::text[], "
     "$6::text[], "
     "$7::text[], $8::text[], $9::text[], $10::bigint[], $11::bytea[], $12::bytea[], "
-    "$13::bytea[], $14::bigint[], $15::bigint[], $16::bool[]) WITH ORDINALITY AS b(kind, "
+    "$13::bytea[], $14::bigint[], $15::bigint[], $16::bool[], $17::bigint[]) WITH ORDINALITY AS "
+    "b(kind, "
     "study_uid, "
     "series_uid, sop_uid, sop_class_uid, transfer_syntax, calling_ae, called_ae, path, "
     "file_bytes, pixel_hash, dataset_hash, file_hash, received_us, restored_from, "
-    "has_pixel_data, n) "
+    "has_pixel_data, priority, n) "
     "JOIN studies st ON st.study_uid = b.study_uid "
     "JOIN series se ON se.study_id = st.id AND se.series_uid = b.series_uid), "
     "firsts AS (SELECT DISTINCT ON (sop_uid, kind, file_hash) * FROM placed "
     "ORDER BY sop_uid, kind, file_hash, n), "
     "added AS (INSERT INTO instances (study_id, series_id, kind, sop_uid, sop_class_uid, "
     "transfer_syntax, calling_ae, called_ae, path, file_bytes, pixel_hash, dataset_hash, "
-    "file_hash, received_at, restored_from, has_pixel_data) "
+    "file_hash, received_at, restored_from, has_pixel_data, priority, archive) "
     "SELECT study_id, series_id, kind, sop_uid, sop_class_uid, transfer_syntax, calling_ae, "
     "called_ae, path, file_bytes, pixel_hash, dataset_hash, file_hash, "
     "'epoch'::timestamptz + received_us * interval '1 microsecond', NULLIF(restored_from, 0), "
-    "has_pixel_data FROM firsts ORDER BY n ON CONFLICT (sop_uid, kind, file_hash) DO NOTHING "
+    "has_pixel_data, priority, $18 FROM firsts ORDER BY n ON CONFLICT (sop_uid, kind, file_hash) "
+    "DO NOTHING "
     "RETURNING id, sop_uid, kind, file_hash) "
     "SELECT COALESCE(a.id, here.id), COALESCE(here.study_id, p.study_id), "
     "a.id IS NOT NULL AND f.n = p.n, COALESCE(here.path, f.path), "
@@ -79,7 +82,8 @@ static const char sql_instances[] =
     "AND o.file_hash <> p.file_hash AND o.dataset_hash = p.dataset_hash) "
     "OR EXISTS (SELECT 1 FROM placed o WHERE o.sop_uid = p.sop_uid AND o.kind = p.kind "
     "AND o.file_hash <> p.file_hash AND o.dataset_hash = p.dataset_hash AND o.n < p.n), "
-    "COALESCE(here.generation, 0)::bigint "
+    "COALESCE(here.generation, 0)::bigint, COALESCE(here.archive NOT IN ('', $18) "
+    "OR here.deleted_at IS NOT NULL, false) "
     "FROM placed p JOIN firsts f USING (sop_uid, kind, file_hash) "
     "LEFT JOIN added a USING (sop_uid, kind, file_hash) "
     "LEFT JOIN instances here USING (sop_uid, kind, file_hash) ORDER BY p.n";
@@ -134,7 +138,7 @@ static enum ds_status put_series(struct db_tx *t, const struct db_received *rows
     return db_run(t, sql_series, &a, NULL, err);
 }
 
-enum number { NUMBER_KIND, NUMBER_BYTES, NUMBER_RECEIVED, NUMBER_RESTORED_FROM };
+enum number { NUMBER_KIND, NUMBER_BYTES, NUMBER_RECEIVED, NUMBER_RESTORED_FROM, NUMBER_PRIORITY };
 
 static int64_t number_of(const struct db_received *r, enum number which)
 {
@@ -147,6 +151,8 @@ static int64_t number_of(const struct db_received *r, enum number which)
         return r->received_us;
     case NUMBER_RESTORED_FROM:
         return r->restored_from;
+    case NUMBER_PRIORITY:
+        return r->priority;
     }
     return 0;
 }
@@ -206,6 +212,8 @@ static enum ds_status put_instances(struct db_tx *t, const struct db_received *r
     bind_number(&a, rows, count, NUMBER_RECEIVED);
     bind_number(&a, rows, count, NUMBER_RESTORED_FROM);
     bind_has_pixel_data(&a, rows, count);
+    bind_number(&a, rows, count, NUMBER_PRIORITY);
+    db_arg_text(&a, db_archive(t->d));
     const enum ds_status s = db_run(t, sql_instances, &a, result, err);
     if (s == DS_OK && db_rows(*result) != count) {
         return ds_fail(err, DS_EINVAL, "indexing %zu instances gave %zu rows", count,
@@ -279,6 +287,7 @@ static enum ds_status finish(struct db_tx *t, const struct db_received *rows, si
         db_text(r, i, 3, out[i].path, sizeof(out[i].path));
         out[i].duplicate = !added && strcmp(out[i].path, path) != 0;
         out[i].generation = (int)db_int(r, i, 7);
+        out[i].elsewhere = out[i].duplicate && db_bool(r, i, 8);
         out[i].conflict = db_bool(r, i, 4);
         out[i].reencoded = added && db_bool(r, i, 6);
         n += events_of(&rows[i], &out[i], added, r, i, events + n);

@@ -10,8 +10,12 @@ static const char sql_take[] =
     "UPDATE instances SET generation = $2 WHERE study_id = $1 AND id = ANY($3) "
     "AND generation IS NULL AND quarantined_at IS NULL";
 
+/* What was said of a study is spent once nothing of it is left to plan. */
 static const char sql_generation[] =
-    "WITH newest AS (UPDATE studies SET generation = $2 WHERE id = $1) "
+    "WITH newest AS (UPDATE studies SET generation = $2 WHERE id = $1 RETURNING study_uid), "
+    "spent AS (DELETE FROM study_hints h USING newest WHERE h.study_uid = newest.study_uid "
+    " AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.study_id = $1 "
+    " AND i.generation IS NULL AND i.quarantined_at IS NULL)) "
     "INSERT INTO generations (study_id, generation, rule) VALUES ($1, $2, $3) RETURNING id";
 
 static const char sql_reports[] =
@@ -24,10 +28,11 @@ static const char sql_capsules[] =
 
 static const char sql_deliveries[] =
     "INSERT INTO deliveries (generation_id, instance_id, peer, rule, action, capsule, "
-    "share_index, with_key_block, with_certificate, state, note) "
+    "share_index, with_key_block, with_certificate, state, note, priority, archive) "
     "SELECT $1, b.instance_id, b.peer, $2, b.action, c.id, NULLIF(b.share_index, -1), "
     "b.with_key_block, b.with_certificate, "
-    "(CASE WHEN b.held THEN 'waiting' ELSE 'ready' END)::delivery_state, b.note "
+    "(CASE WHEN b.held THEN 'waiting' ELSE 'ready' END)::delivery_state, b.note, "
+    "GREATEST($13, max(i.priority) OVER ()), i.archive "
     "FROM unnest($4::bigint[], $5::text[], $6::bigint[], $7::bytea[], $8::bigint[], $9::bool[], "
     "$10::bool[], $11::bool[], $12::text[]) WITH ORDINALITY AS b(instance_id, peer, action, "
     "capsule_id, share_index, with_key_block, with_certificate, held, note, n) "
@@ -246,6 +251,7 @@ static enum ds_status add_deliveries(struct plan_run *run, struct ds_error *err)
     bind_targets(&a, run->plan);
     bind_shares(&a, run->plan);
     bind_flags(&a, run->plan);
+    db_arg_int(&a, run->plan->priority);
     const enum ds_status s = db_run(run->t, sql_deliveries, &a, &r, err);
     if (s == DS_OK && db_affected(r) != run->plan->delivery_count) {
         return ds_fail(err, DS_EINVAL, "a plan delivers instances of another study");

@@ -6,11 +6,12 @@
  */
 #include "base/clock.h"
 #include "base/secret.h"
-#include "db/query.h"
+#include "db/prepared.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@ static const char sql_session[] = "SET statement_timeout = '60s';"
 
 struct db_connection {
     PGconn *pg; /* NULL: not open */
+    struct db_prepared prepared;
     bool lent;
 };
 
@@ -34,6 +36,8 @@ struct db {
     char *url; /* may hold a password */
     char *node;
     char *owner;
+    char *archive; /* NULL: none */
+    char *home;
     pthread_mutex_t lock;
     pthread_cond_t given_back;
     struct db_connection *connections;
@@ -42,6 +46,7 @@ struct db {
     bool listening; /* one thread waits at the listener, the others wait for it */
     uint64_t wakes;
     pthread_cond_t woken;
+    _Atomic int64_t clock_ahead_us;
 };
 
 const char *db_node(const struct db *d)
@@ -52,6 +57,28 @@ const char *db_node(const struct db *d)
 const char *db_owner(const struct db *d)
 {
     return d->owner;
+}
+
+const char *db_archive(const struct db *d)
+{
+    return d->archive == NULL ? "" : d->archive;
+}
+
+const char *db_home(const struct db *d)
+{
+    return d->home;
+}
+
+_Atomic int64_t *db_clock_ahead(struct db *d)
+{
+    return &d->clock_ahead_us;
+}
+
+enum ds_status db_set_archive(struct db *d, const char *name, struct ds_error *err)
+{
+    free(d->archive);
+    d->archive = strdup(name);
+    return d->archive == NULL ? ds_fail(err, DS_ENOMEM, "no memory for the database pool") : DS_OK;
 }
 
 /* ---- life ---- */
@@ -74,22 +101,43 @@ static enum ds_status check_url(const char *url, struct ds_error *err)
     return DS_OK;
 }
 
-static enum ds_status make_owner(struct db *d, struct ds_error *err)
+/* "NODE:HOME-PROCESS" */
+static enum ds_status make_owner(struct db *d, const char *home,
+                                 const uint8_t process[DB_PROCESS_BYTES], struct ds_error *err)
 {
-    uint8_t token[8];
-    char hex[2 * sizeof(token) + 1];
-    const enum ds_status s = ds_random(token, sizeof(token), err);
-    if (s != DS_OK) {
-        return s;
-    }
-    ds_hex(token, sizeof(token), hex);
-    const size_t size = strlen(d->node) + sizeof(hex) + 1;
-    d->owner = malloc(size);
-    if (d->owner == NULL) {
+    char hex[2 * DB_PROCESS_BYTES + 1];
+    ds_hex(process, DB_PROCESS_BYTES, hex);
+    const size_t size = strlen(d->node) + strlen(home) + sizeof(hex) + 2;
+    char *kept = strdup(home);
+    char *owner = malloc(size);
+    if (owner == NULL || kept == NULL) {
+        free(owner);
+        free(kept);
         return ds_fail(err, DS_ENOMEM, "no memory for the database pool");
     }
-    (void)snprintf(d->owner, size, "%s:%s", d->node, hex);
+    (void)snprintf(owner, size, "%s:%s-%s", d->node, home, hex);
+    free(d->owner);
+    free(d->home);
+    d->owner = owner;
+    d->home = kept;
     return DS_OK;
+}
+
+enum ds_status db_set_home(struct db *d, const char *home, const uint8_t process[DB_PROCESS_BYTES],
+                           struct ds_error *err)
+{
+    /* It becomes part of a pattern. */
+    if (home[0] == '\0' || home[strspn(home, "0123456789abcdef")] != '\0') {
+        return ds_fail(err, DS_EINVAL, "a home is hexadecimal digits");
+    }
+    return make_owner(d, home, process, err);
+}
+
+static enum ds_status draw_owner(struct db *d, struct ds_error *err)
+{
+    uint8_t process[DB_PROCESS_BYTES];
+    const enum ds_status s = ds_random(process, sizeof(process), err);
+    return s == DS_OK ? make_owner(d, "", process, err) : s;
 }
 
 static void init_condition(pthread_cond_t *c)
@@ -126,13 +174,14 @@ enum ds_status db_open(struct db **out, const char *url, unsigned connections, c
     init_condition(&d->given_back);
     init_condition(&d->woken);
     d->url = strdup(url);
+    atomic_init(&d->clock_ahead_us, DB_CLOCK_UNKNOWN_US);
     d->node = strdup(node);
     d->connections = calloc(connections, sizeof(*d->connections));
     if (d->url == NULL || d->node == NULL || d->connections == NULL) {
         return ds_fail(err, DS_ENOMEM, "no memory for the database pool");
     }
     d->count = connections;
-    s = make_owner(d, err);
+    s = draw_owner(d, err);
     if (s == DS_OK) {
         *out = d;
         d = NULL;
@@ -147,6 +196,7 @@ void db_close(struct db *d)
     }
     for (unsigned i = 0; i < d->count; i++) {
         PQfinish(d->connections[i].pg);
+        db_prepared_forget(&d->connections[i].prepared);
     }
     PQfinish(d->listener.pg);
     if (d->url != NULL) {
@@ -155,6 +205,8 @@ void db_close(struct db *d)
     free(d->url);
     free(d->node);
     free(d->owner);
+    free(d->archive);
+    free(d->home);
     free(d->connections);
     (void)pthread_cond_destroy(&d->given_back);
     (void)pthread_cond_destroy(&d->woken);
@@ -168,6 +220,7 @@ static void drop(struct db_connection *c)
 {
     PQfinish(c->pg);
     c->pg = NULL;
+    db_prepared_forget(&c->prepared);
 }
 
 /* The first line of libpq's words: which host, and why. They name users and hosts, no password. */
@@ -301,7 +354,8 @@ static void give_back(struct db *d, struct db_connection *c)
 
 /* ---- transactions ---- */
 
-enum ds_status db_begin(struct db_tx *t, struct db *d, struct ds_error *err)
+/* A sound connection, without a transaction on it. */
+static enum ds_status take_connection(struct db_tx *t, struct db *d, struct ds_error *err)
 {
     struct db_connection *c = borrow(d);
     if (c == NULL) {
@@ -310,7 +364,12 @@ enum ds_status db_begin(struct db_tx *t, struct db *d, struct ds_error *err)
     }
     t->d = d;
     t->c = c;
-    enum ds_status s = ensure(d, c, err);
+    return ensure(d, c, err);
+}
+
+enum ds_status db_begin(struct db_tx *t, struct db *d, struct ds_error *err)
+{
+    enum ds_status s = take_connection(t, d, err);
     if (s == DS_OK) {
         s = db_run(t, "BEGIN", NULL, NULL, err);
     }
@@ -360,8 +419,7 @@ enum ds_status db_run(struct db_tx *t, const char *sql, struct db_args *a, PGres
         formats[i] = 1;
     }
     DS_AUTO(db_clear)
-    PGresult *r = PQexecParams(t->c->pg, sql, (int)count, a == NULL ? NULL : a->type, values,
-                               a == NULL ? NULL : a->length, formats, 1);
+    PGresult *r = db_prepared_run(&t->c->prepared, t->c->pg, sql, a, values, formats);
     const ExecStatusType status = PQresultStatus(r);
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
         return db_result_failed(t->c->pg, r, err);
@@ -371,6 +429,15 @@ enum ds_status db_run(struct db_tx *t, const char *sql, struct db_args *a, PGres
         r = NULL;
     }
     return DS_OK;
+}
+
+/* A statement alone is a transaction of its own: one way to the server and back, and not three. */
+enum ds_status db_ask(struct db *d, const char *sql, struct db_args *a, PGresult **result,
+                      struct ds_error *err)
+{
+    DS_AUTO(db_end) struct db_tx t = DB_TX_INIT;
+    const enum ds_status s = take_connection(&t, d, err);
+    return s == DS_OK ? db_run(&t, sql, a, result, err) : s;
 }
 
 enum ds_status db_run_script(struct db_tx *t, const char *sql, struct ds_error *err)

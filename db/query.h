@@ -72,6 +72,9 @@ void db_end(struct db_tx *t); /* rolls back when open; for DS_AUTO */
 /* Runs one statement. result may be NULL; else PQclear. a may be NULL. */
 DS_CHECKED enum ds_status db_run(struct db_tx *t, const char *sql, struct db_args *a,
                                  PGresult **result, struct ds_error *err);
+/* One statement in a transaction of its own. */
+DS_CHECKED enum ds_status db_ask(struct db *d, const char *sql, struct db_args *a,
+                                 PGresult **result, struct ds_error *err);
 /* Several statements without values: migrations. */
 DS_CHECKED enum ds_status db_run_script(struct db_tx *t, const char *sql, struct ds_error *err);
 void db_clear(PGresult **result); /* for DS_AUTO */
@@ -86,9 +89,34 @@ bool db_hash(const PGresult *result, size_t row, int column, uint8_t out[DS_SHA2
 const uint8_t *db_bytes(const PGresult *result, size_t row, int column, size_t *len);
 size_t db_rows(const PGresult *result);
 
+/* Microseconds of UTC of a timestamptz, 0 for NULL, as an SQL expression. */
+#define DB_US(column) "COALESCE((extract(epoch FROM " column ") * 1000000)::bigint, 0)"
+/* The number of a delivery_state, which has the order of enum db_delivery_state. */
+#define DB_STATE_NUMBER(column)                                                                    \
+    "(array_position(enum_range(NULL::delivery_state), " column ") - 1)::bigint"
+/* delivery_list.c: "deliveries d" joined to "instances i" and "studies st", and the conditions of a
+ * filter over them, which db_args_filter binds to $1 to $4. */
+#define DB_FILTER_FROM                                                                             \
+    "deliveries d JOIN instances i ON i.id = d.instance_id JOIN studies st ON st.id = i.study_id "
+#define DB_FILTER_WHERE                                                                            \
+    "($1::text IS NULL OR d.peer = $1) AND ($2::text IS NULL OR d.state = $2::delivery_state) "    \
+    "AND ($3::text IS NULL OR st.study_uid = $3) AND ($4::bigint[] IS NULL OR d.id = ANY($4)) "
+struct db_delivery_filter;
+DS_CHECKED enum ds_status db_args_filter(struct db_args *a, const struct db_delivery_filter *filter,
+                                         struct ds_error *err);
+
 /* pool.c, for the other files of the room */
 const char *db_node(const struct db *d);
-const char *db_owner(const struct db *d); /* of leases: the node and this process */
+const char *db_owner(const struct db *d);   /* of leases: the node and this process */
+const char *db_archive(const struct db *d); /* "": none */
+const char *db_home(const struct db *d);    /* "": none */
+
+/* clock.c: how much the wall clock is ahead of our monotonic clock, as last believed, and what it
+ * shows now at most, in us since 1970. DB_CLOCK_UNKNOWN_US (far in the future): nobody has looked.
+ */
+#define DB_CLOCK_UNKNOWN_US (253402300799LL * 1000000)
+_Atomic int64_t *db_clock_ahead(struct db *d); /* in pool.c */
+int64_t db_clock_latest_us(struct db *d);
 
 /* Turns the failure of a statement into a status and a text without values of rows. */
 DS_CHECKED enum ds_status db_result_failed(PGconn *conn, const PGresult *result,
@@ -101,6 +129,13 @@ struct db_event_at {
 };
 DS_CHECKED enum ds_status db_events_put(struct db_tx *t, const struct db_event_at *events,
                                         size_t count, struct ds_error *err);
+
+/* commitment.c: the items of a transaction, by a query of class, UID and answer that takes its id.
+ * *items: free() */
+struct db_commitment_item;
+DS_CHECKED enum ds_status db_commitment_items(struct db_tx *t, const char *sql, int64_t id,
+                                              struct db_commitment_item **items, size_t *count,
+                                              struct ds_error *err);
 
 /* study.c: the columns of a struct db_instance, over "instances i" joined to "series se" and
  * "studies st". */

@@ -15,10 +15,21 @@ static const char sql_pending[] =
     "(SELECT count(*) FROM reports r WHERE r.study_id = st.id AND r.generation IS NULL "
     " AND NOT r.sent_already), "
     "(extract(epoch FROM clock_timestamp() - max(i.indexed_at)) * 1000000)::bigint, "
-    "(extract(epoch FROM clock_timestamp() - min(i.indexed_at)) * 1000000)::bigint "
+    "(extract(epoch FROM clock_timestamp() - min(i.indexed_at)) * 1000000)::bigint, "
+    "(SELECT (extract(epoch FROM h.made_at) * 1000000)::bigint FROM study_hints h "
+    " WHERE h.study_uid = st.study_uid AND h.kind = 'operator' "
+    " AND h.made_at >= max(i.received_at)), "
+    "(SELECT (extract(epoch FROM h.made_at) * 1000000)::bigint FROM study_hints h "
+    " WHERE h.study_uid = st.study_uid AND h.kind = 'commitment' "
+    " AND h.made_at >= max(i.received_at)), "
+    "(SELECT (extract(epoch FROM max(r.received_at)) * 1000000)::bigint FROM reports r "
+    " WHERE r.study_id = st.id AND r.generation IS NULL AND NOT r.sent_already "
+    " HAVING max(r.received_at) >= max(i.received_at)), "
+    "EXISTS (SELECT 1 FROM reports r WHERE r.study_id = st.id "
+    " AND (r.generation IS NOT NULL OR r.sent_already)) "
     "FROM instances i JOIN studies st ON st.id = i.study_id "
-    "WHERE i.generation IS NULL AND i.quarantined_at IS NULL GROUP BY st.id "
-    "UNION ALL SELECT st.id, st.study_uid, st.accession, st.description, "
+    "WHERE i.generation IS NULL AND i.quarantined_at IS NULL AND i.archive IN ('', $1) "
+    "GROUP BY st.id UNION ALL SELECT st.id, st.study_uid, st.accession, st.description, "
     "(SELECT i.calling_ae FROM instances i WHERE i.study_id = st.id "
     " ORDER BY i.has_pixel_data DESC, i.id DESC LIMIT 1), "
     "(SELECT i.called_ae FROM instances i WHERE i.study_id = st.id "
@@ -27,16 +38,22 @@ static const char sql_pending[] =
     " WHERE se.study_id = st.id AND se.modality <> ''), "
     "EXISTS (SELECT 1 FROM instances i WHERE i.study_id = st.id AND i.kind = 1), 0, count(*), "
     "(extract(epoch FROM clock_timestamp() - max(r.received_at)) * 1000000)::bigint, "
-    "(extract(epoch FROM clock_timestamp() - min(r.received_at)) * 1000000)::bigint "
+    "(extract(epoch FROM clock_timestamp() - min(r.received_at)) * 1000000)::bigint, "
+    "NULL, NULL, NULL, false "
     "FROM reports r JOIN studies st ON st.id = r.study_id "
     "WHERE r.generation IS NULL AND NOT r.sent_already AND st.generation > 0 "
+    "AND EXISTS (SELECT 1 FROM instances i WHERE i.study_id = st.id AND i.archive IN ('', $1)) "
     "AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.study_id = st.id "
     " AND i.generation IS NULL AND i.quarantined_at IS NULL) GROUP BY st.id ORDER BY 1";
 
 static const char sql_pending_instances[] =
     "SELECT " DB_INSTANCE_COLUMNS " FROM instances i" DB_INSTANCE_JOINS
     "WHERE i.study_id = $1 AND i.generation IS NULL AND i.quarantined_at IS NULL "
-    "ORDER BY i.series_id, i.id";
+    "AND i.archive IN ('', $2) ORDER BY i.series_id, i.id";
+
+/* What was restored from carriers never came from the source. */
+static const char sql_count[] = "SELECT count(DISTINCT sop_uid) FROM instances "
+                                "WHERE study_id = $1 AND restored_from IS NULL";
 
 static const char sql_get[] =
     "SELECT " DB_INSTANCE_COLUMNS " FROM instances i" DB_INSTANCE_JOINS "WHERE i.id = $1";
@@ -92,6 +109,10 @@ static void pending_from(const PGresult *r, size_t row, struct db_pending_study 
     out->reports = to_unsigned(db_int(r, row, 9));
     out->idle_us = db_int(r, row, 10);
     out->age_us = db_int(r, row, 11);
+    for (int i = 0; i < DB_HINT_KINDS; i++) {
+        out->hint_us[i] = db_int(r, row, 12 + i);
+    }
+    out->had_report = db_bool(r, row, 12 + DB_HINT_KINDS);
 }
 
 enum ds_status db_pending(struct db *d, struct db_pending_study **out, size_t *count,
@@ -99,8 +120,10 @@ enum ds_status db_pending(struct db *d, struct db_pending_study **out, size_t *c
 {
     *out = NULL;
     *count = 0;
+    DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
     DS_AUTO(db_clear) PGresult *r = NULL;
-    const enum ds_status s = ask(d, sql_pending, NULL, &r, err);
+    db_arg_text(&a, db_archive(d));
+    const enum ds_status s = ask(d, sql_pending, &a, &r, err);
     if (s != DS_OK || db_rows(r) == 0) {
         return s;
     }
@@ -113,6 +136,16 @@ enum ds_status db_pending(struct db *d, struct db_pending_study **out, size_t *c
         pending_from(r, i, &(*out)[i]);
     }
     return DS_OK;
+}
+
+enum ds_status db_study_count(struct db *d, int64_t study_id, uint64_t *count, struct ds_error *err)
+{
+    DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
+    DS_AUTO(db_clear) PGresult *r = NULL;
+    db_arg_int(&a, study_id);
+    const enum ds_status s = ask(d, sql_count, &a, &r, err);
+    *count = s == DS_OK ? (uint64_t)db_int(r, 0, 0) : 0;
+    return s;
 }
 
 void db_instance_from(const PGresult *r, size_t row, int first, struct db_instance *out)
@@ -142,6 +175,7 @@ enum ds_status db_study_pending_instances(struct db *d, int64_t study_id, struct
     DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
     DS_AUTO(db_clear) PGresult *r = NULL;
     db_arg_int(&a, study_id);
+    db_arg_text(&a, db_archive(d));
     const enum ds_status s = ask(d, sql_pending_instances, &a, &r, err);
     if (s != DS_OK || db_rows(r) == 0) {
         return s;

@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "db/db.h"
+#include "db/operate.h"
 
 #include <libpq-fe.h>
 
@@ -160,6 +160,7 @@ static inline enum ds_status plan_study(int64_t study, const int64_t *ids, unsig
     }
     const struct db_plan plan = {.study_id = study,
                                  .rule = "a rule",
+                                 .priority = DB_PRIORITY_ROUTINE,
                                  .instance_ids = ids,
                                  .instance_count = count,
                                  .capsules = &capsule,
@@ -172,8 +173,18 @@ static inline enum ds_status plan_study(int64_t study, const int64_t *ids, unsig
 static inline size_t claim(const char *peer, unsigned max, unsigned lease_ms,
                            struct db_delivery **out)
 {
+    const struct db_claim c = {.peer = peer, .max = max, .lease_ms = lease_ms};
     size_t count;
-    OK(db_delivery_claim(db, peer, max, lease_ms, out, &count, &err));
+    OK(db_delivery_claim(db, &c, out, &count, &err));
+    return count;
+}
+
+static inline uint64_t requeue(const char *peer)
+{
+    struct db_delivery_filter filter = DB_DELIVERY_FILTER_ALL;
+    uint64_t count;
+    filter.peer = peer;
+    OK(db_delivery_requeue(db, &filter, "operator anna", &count, &err));
     return count;
 }
 

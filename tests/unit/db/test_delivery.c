@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Plans and deliveries. */
+/* Plans and deliveries; test_queue.c has who comes first. */
 #include "tests/unit/db/fixture.h"
 
 #include <pthread.h>
@@ -135,7 +135,9 @@ static void an_expired_lease_can_be_claimed_again_and_counts_as_an_attempt(void 
     assert_int_equal(claim("PEER130", 1, 100, &got), 1);
     const int64_t id = got[0].id;
     free(got);
-    OK(db_delivery_renew(db, &id, 1, 400, &err));
+    bool held = false;
+    OK(db_delivery_renew(db, &id, 1, 400, &held, &err));
+    assert_true(held);
     (void)usleep(200000);
     assert_int_equal(claim("PEER130", 1, 100, &got), 0);
     (void)usleep(300000);
@@ -143,6 +145,94 @@ static void an_expired_lease_can_be_claimed_again_and_counts_as_an_attempt(void 
     assert_int_equal(got[0].id, id);
     assert_int_equal(got[0].attempts, 1);
     free(got);
+    struct db *other;
+    OK(db_open(&other, url, 1, "TESTNODE", &err));
+    OK(db_delivery_renew(other, &id, 1, 400, &held, &err));
+    assert_false(held); /* somebody else's by now */
+    db_close(other);
+}
+
+static void what_is_given_back_was_no_attempt(void **state)
+{
+    (void)state;
+    int64_t ids[2];
+    const int64_t study = index_study(136, 2, ids);
+    int generation;
+    OK(plan_study(study, ids, 2, "PEER136", &generation));
+    struct db_delivery *got;
+    assert_int_equal(claim("PEER136", 2, 60000, &got), 2);
+    const int64_t back[2] = {got[0].id, got[1].id};
+    free(got);
+    struct db_delivery_filter second = DB_DELIVERY_FILTER_ALL;
+    second.ids = &back[1];
+    second.id_count = 1;
+    uint64_t count;
+    OK(db_delivery_cancel(db, &second, "wrong", "operator anna", &count, &err));
+    OK(db_delivery_give_back(db, back, 2, &err));
+    assert_int_equal(claim("PEER136", 2, 60000, &got), 1);
+    assert_int_equal(got[0].id, back[0]);
+    assert_int_equal(got[0].attempts, 0);
+    free(got);
+    assert_int_equal(ask("SELECT count(*) FROM delivery_attempts a JOIN deliveries d ON d.id = "
+                         "a.delivery_id WHERE peer = 'PEER136'"),
+                     0);
+    assert_int_equal(
+        ask("SELECT count(*) FROM deliveries WHERE peer = 'PEER136' AND state = 'cancelled'"), 1);
+}
+
+static struct db *node_at(const char *home, uint8_t process)
+{
+    struct db *d;
+    const uint8_t token[DB_PROCESS_BYTES] = {process};
+    OK(db_open(&d, url, 1, "A:NODE", &err));
+    OK(db_set_home(d, home, token, &err));
+    return d;
+}
+
+static void a_node_that_starts_again_takes_back_what_it_had(void **state)
+{
+    (void)state;
+    int64_t ids[4];
+    const int64_t study = index_study(137, 4, ids);
+    int generation;
+    OK(plan_study(study, ids, 4, "PEER137", &generation));
+    struct db *before = node_at("00aa", 1), *elsewhere = node_at("00ab", 1);
+    const struct db_claim two = {.peer = "PEER137", .max = 2, .lease_ms = 600000};
+    const struct db_claim one = {.peer = "PEER137", .max = 1, .lease_ms = 600000};
+    struct db_delivery *got;
+    size_t count;
+    OK(db_delivery_claim(before, &two, &got, &count, &err));
+    assert_int_equal(count, 2);
+    const int64_t first = got[0].id, second = got[1].id;
+    free(got);
+    OK(db_delivery_claim(elsewhere, &one, &got, &count, &err));
+    free(got);
+    db_close(before); /* killed */
+    struct db *after = node_at("00aa", 2);
+    uint64_t back;
+    OK(db_delivery_take_back(after, &back, &err));
+    assert_int_equal(back, 2);
+    OK(db_delivery_take_back(after, &back, &err));
+    assert_int_equal(back, 0);
+    OK(db_delivery_claim(after, &one, &got, &count, &err));
+    assert_int_equal(count, 1);
+    assert_int_equal(got[0].id, first);
+    assert_int_equal(got[0].attempts, 1);
+    free(got);
+    db_close(after); /* killed by it, perhaps: it waits */
+    after = node_at("00aa", 3);
+    OK(db_delivery_take_back(after, &back, &err));
+    assert_int_equal(back, 1);
+    OK(db_delivery_claim(after, &two, &got, &count, &err));
+    assert_int_equal(count, 2);
+    assert_int_equal(got[0].id, second);
+    free(got);
+    db_close(after);
+    db_close(elsewhere);
+    OK(db_delivery_take_back(db, &back, &err)); /* a pool without a home */
+    assert_int_equal(back, 0);
+    const uint8_t token[DB_PROCESS_BYTES] = {0};
+    assert_int_equal(db_set_home(db, "%", token, &err), DS_EINVAL);
 }
 
 static void what_was_sent_is_recorded_with_its_proof(void **state)
@@ -247,19 +337,15 @@ static void held_and_failed_deliveries_are_requeued_by_peer_and_all(void **state
     OK(db_plan_commit(db, &plan, &generation, &err));
     struct db_delivery *got;
     assert_int_equal(claim("PEER134A", 2, 60000, &got), 0);
-    uint64_t count;
-    OK(db_delivery_requeue(db, "PEER134A", &count, &err));
-    assert_int_equal(count, 1);
+    assert_int_equal(requeue("PEER134A"), 1);
     assert_int_equal(claim("PEER134A", 2, 60000, &got), 1);
     assert_int_equal(got[0].capsule_row, 0);
     assert_int_equal(got[0].share_index, -1);
     free(got);
-    OK(db_delivery_requeue(db, NULL, &count, &err));
-    assert_true(count >= 1);
+    assert_true(requeue(NULL) >= 1);
     assert_int_equal(claim("PEER134B", 2, 60000, &got), 1);
     free(got);
-    OK(db_delivery_requeue(db, "PEER134A", &count, &err));
-    assert_int_equal(count, 0);
+    assert_int_equal(requeue("PEER134A"), 0);
 }
 
 static void what_was_quarantined_while_on_its_way_is_not_tried_again(void **state)
@@ -300,7 +386,8 @@ static void *race(void *argument)
         struct db_delivery *got;
         size_t count;
         struct ds_error e;
-        r->failed = db_delivery_claim(db, "RACE", 3, 60000, &got, &count, &e) != DS_OK;
+        const struct db_claim c = {.peer = "RACE", .max = 3, .lease_ms = 60000};
+        r->failed = db_delivery_claim(db, &c, &got, &count, &e) != DS_OK;
         if (r->failed || count == 0) {
             return NULL;
         }
@@ -352,6 +439,8 @@ int main(void)
         cmocka_unit_test(only_the_holder_of_a_lease_can_finish),
         cmocka_unit_test(held_and_failed_deliveries_are_requeued_by_peer_and_all),
         cmocka_unit_test(what_was_quarantined_while_on_its_way_is_not_tried_again),
+        cmocka_unit_test(what_is_given_back_was_no_attempt),
+        cmocka_unit_test(a_node_that_starts_again_takes_back_what_it_had),
         cmocka_unit_test(two_threads_never_claim_the_same_delivery),
     };
     return cmocka_run_group_tests(tests, start_everything, stop_everything);

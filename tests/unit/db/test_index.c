@@ -11,7 +11,7 @@ static void migrating_twice_changes_nothing(void **state)
 {
     (void)state;
     OK(db_migrate(db, &err));
-    assert_int_equal(ask("SELECT count(*) FROM schema_migrations"), 2);
+    assert_true(ask("SELECT count(*) FROM schema_migrations") >= 3);
     assert_int_equal(ask("SELECT min(octet_length(sha256)) FROM schema_migrations"), 32);
 }
 
@@ -250,6 +250,7 @@ static void a_pending_study_says_what_rules_need(void **state)
     assert_true(p.has_carrier);
     assert_int_equal(p.pending, 2);
     assert_int_equal(p.reports, 1);
+    assert_false(p.had_report);
     assert_true(p.idle_us >= 0 && p.idle_us <= p.age_us && p.age_us < 60 * 1000000);
 }
 

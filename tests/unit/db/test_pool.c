@@ -38,7 +38,9 @@ static void *plan_soon(void *argument)
     (void)usleep(200000);
     uint64_t count;
     struct ds_error e;
-    *(bool *)argument = db_delivery_requeue(db, "NOBODY", &count, &e) == DS_OK;
+    struct db_delivery_filter nobody = DB_DELIVERY_FILTER_ALL;
+    nobody.peer = "NOBODY";
+    *(bool *)argument = db_delivery_requeue(db, &nobody, "node", &count, &e) == DS_OK;
     return NULL;
 }
 

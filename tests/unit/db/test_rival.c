@@ -143,9 +143,7 @@ static void an_absence_says_why_and_a_recall_takes_back_what_is_unsent(void **st
         count_of("deliveries WHERE state = 'waiting' AND note = 'wait' AND instance_id", held), 1);
     struct db_delivery *got;
     assert_int_equal(claim("PEER303", 5, 1000, &got), 0);
-    uint64_t back;
-    OK(db_delivery_requeue(db, "PEER303", &back, &err));
-    assert_int_equal(back, 1);
+    assert_int_equal(requeue("PEER303"), 1);
 }
 
 static void what_is_recalled_while_it_is_sent_is_not_tried_again(void **state)
@@ -249,6 +247,13 @@ static void a_report_that_comes_after_its_study_makes_it_pending_again(void **st
     assert_int_equal(db_plan_commit(db, &plan, &generation, &err), DS_EEXIST);
     plan.report_count = 0;
     assert_int_equal(db_plan_commit(db, &plan, &generation, &err), DS_EINVAL);
+
+    /* What comes after that is told that its report has gone. */
+    row = sample_row(&s, 305, 8, 1);
+    OK(db_index(db, &row, 1, &done, &err));
+    assert_true(find_pending("1.2.3.305", &p));
+    assert_int_equal(p.reports, 0);
+    assert_true(p.had_report);
 }
 
 int main(void)
