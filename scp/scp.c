@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scp/scp.h"
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "dicom/envelope.h"
 #include "dicom/identity.h"
 #include "dicom/transfer_syntax.h"
@@ -14,6 +16,7 @@ struct scp {
     struct dicom_listener *listener;
     struct spool *spool;
     struct scp_policy policy;
+    struct scp_commitment commitment;
 };
 
 /* One instance on its way into the spool. */
@@ -21,6 +24,7 @@ struct incoming {
     struct scp *scp;
     const struct dicom_peer *peer; /* lives as long as the association, hence longer than this */
     struct spool_writer *writer;
+    int64_t begun_us; /* monotonic */
     char sop_class_uid[DICOM_UID_BYTES];
     char sop_instance_uid[DICOM_UID_BYTES];
     char transfer_syntax[DICOM_UID_BYTES];
@@ -43,18 +47,32 @@ static uint16_t status_for(enum ds_status s)
 static uint16_t refuse(const struct dicom_peer *peer, enum ds_status s, const struct ds_error *err)
 {
     const uint16_t status = status_for(s);
-    ds_log(DS_LOG_ERROR, "scp", "assoc=%" PRIu64 " peer=%s status=%04x not stored: %s",
-           peer->association, peer->calling_ae, (unsigned)status, err->text);
+    /* A full disk is said by the spool, once, and not for each instance. */
+    ds_log(s == DS_ECAPACITY ? DS_LOG_DEBUG : DS_LOG_ERROR, "scp",
+           "assoc=%" PRIu64 " peer=%s status=%04x not stored: %s", peer->association,
+           peer->calling_ae, (unsigned)status, err->text);
     return status;
 }
 
+static bool is_known(const struct scp *s, const struct dicom_peer *peer)
+{
+    return s->policy.knows(s->policy.context, peer) &&
+           (s->policy.may(s->policy.context, peer, SCP_RIGHT_ECHO) ||
+            s->policy.may(s->policy.context, peer, SCP_RIGHT_STORE) ||
+            s->policy.may(s->policy.context, peer, SCP_RIGHT_COMMIT));
+}
+
+/* Below the watermark a sender hears at once that it is to come again later (PS3.8 9.3.4), and does
+ * not learn it image by image. */
 static bool admit(void *context, const struct dicom_peer *peer, bool *transient)
 {
     const struct scp *s = context;
     *transient = false;
-    return s->policy.knows(s->policy.context, peer) &&
-           (s->policy.may(s->policy.context, peer, SCP_RIGHT_ECHO) ||
-            s->policy.may(s->policy.context, peer, SCP_RIGHT_STORE));
+    if (!is_known(s, peer)) {
+        return false;
+    }
+    *transient = !spool_has_room(s->spool);
+    return !*transient;
 }
 
 static bool may_store(void *context, const struct dicom_peer *peer)
@@ -78,6 +96,7 @@ static uint16_t store_begin(void *context, const struct dicom_store_request *req
     if (in == NULL) {
         return refuse(request->peer, ds_fail(&err, DS_ENOMEM, "out of memory"), &err);
     }
+    in->begun_us = ds_clock_monotonic_us();
     in->scp = s;
     in->peer = request->peer;
     const struct spool_meta meta = {
@@ -174,6 +193,9 @@ static uint16_t accept_instance(struct incoming *in)
     if (st != DS_OK) {
         return refuse(in->peer, st, &err);
     }
+    ds_metric_observe(DS_METRIC_INTAKE_SECONDS, NULL, ds_clock_monotonic_us() - in->begun_us);
+    ds_metric_add(DS_METRIC_RECEIVED_INSTANCES, in->peer->calling_ae, NULL, 1);
+    ds_metric_add(DS_METRIC_RECEIVED_BYTES, in->peer->calling_ae, NULL, entry.dataset_bytes);
     const struct scp_policy *policy = &in->scp->policy;
     if (policy->stored != NULL) {
         policy->stored(policy->context, &entry, in->peer);
@@ -187,6 +209,45 @@ static uint16_t store_end(void *sink, bool complete)
     const uint16_t status = complete ? accept_instance(in) : DICOM_STATUS_OUT_OF_RESOURCES;
     incoming_free(in);
     return status;
+}
+
+/* ---- storage commitment ---- */
+
+static uint16_t on_action(void *context, const struct dicom_message *m)
+{
+    return scp_commitment_action(&((const struct scp *)context)->commitment, m);
+}
+
+static uint16_t on_event(void *context, const struct dicom_message *m)
+{
+    return scp_commitment_event(&((const struct scp *)context)->commitment, m);
+}
+
+static bool on_report(void *context, const struct dicom_peer *peer, const char *transfer_syntax,
+                      struct dicom_report *out)
+{
+    return scp_commitment_report(&((const struct scp *)context)->commitment, peer, transfer_syntax,
+                                 out);
+}
+
+static void on_reported(void *context, const struct dicom_peer *peer, uint64_t token, bool answered,
+                        uint16_t status)
+{
+    scp_commitment_reported(&((const struct scp *)context)->commitment, peer, token, answered,
+                            status);
+}
+
+static void serve_commitment(struct scp *s, struct dicom_service *service)
+{
+    if (s->policy.commitment == NULL) {
+        return;
+    }
+    s->commitment = *s->policy.commitment;
+    s->policy.commitment = &s->commitment;
+    service->action = on_action;
+    service->event = on_event;
+    service->report = on_report;
+    service->reported = on_reported;
 }
 
 static void closed(void *context, const struct dicom_peer *peer, const char *how, unsigned stored)
@@ -212,7 +273,7 @@ enum ds_status scp_start(struct scp **out, const struct dicom_listener_options *
     }
     s->spool = spool;
     s->policy = *policy;
-    const struct dicom_service service = {
+    struct dicom_service service = {
         .context = s,
         .admit = admit,
         .may_store = may_store,
@@ -221,6 +282,7 @@ enum ds_status scp_start(struct scp **out, const struct dicom_listener_options *
         .store_end = store_end,
         .closed = closed,
     };
+    serve_commitment(s, &service);
     const enum ds_status st = dicom_listener_start(&s->listener, options, &service, err);
     if (st != DS_OK) {
         free(s);
@@ -228,6 +290,11 @@ enum ds_status scp_start(struct scp **out, const struct dicom_listener_options *
     }
     *out = s;
     return DS_OK;
+}
+
+enum ds_status scp_reload_tls(struct scp *s, const struct dicom_tls *tls, struct ds_error *err)
+{
+    return dicom_listener_reload_tls(s->listener, tls, err);
 }
 
 uint16_t scp_port(const struct scp *s)

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * scp - what others ask of us: verification (C-ECHO) and storage (C-STORE into the spool).
+ * scp - what others ask of us: verification (C-ECHO), storage (C-STORE into the spool), and storage
+ * commitment (commitment.h).
  *
- * The answer to a C-STORE: 0000H after spool_commit; A700 when the disk is below its watermark or
- * fails; A900 when the SOP class does not fit the context, or the data set is of another class or
- * instance than the command says; C000 when the data set is not one;
- * 0124 when the peer may not store. Every answer but 0000H is logged with its cause.
+ * Below the disk's watermark associations are rejected-transient. The answer to a C-STORE: 0000H
+ * after spool_commit; A700 when the disk is below its watermark or fails; A900 when the SOP class
+ * does not fit the context, or the data set is of another class or instance than the command says;
+ * C000 when the data set is not one; 0124 when the peer may not store. Every answer but 0000H is
+ * logged with its cause; the watermark once, by the spool.
  */
 #ifndef DICOMSTEGO_SCP_SCP_H
 #define DICOMSTEGO_SCP_SCP_H
 
 #include "dicom/association.h"
+#include "scp/commitment.h"
 #include "scp/spool.h"
 
-enum scp_right { SCP_RIGHT_ECHO, SCP_RIGHT_STORE };
+enum scp_right { SCP_RIGHT_ECHO, SCP_RIGHT_STORE, SCP_RIGHT_COMMIT };
 
 /* The node's answers; called from association threads. */
 struct scp_policy {
@@ -25,6 +28,7 @@ struct scp_policy {
     void (*stored)(void *context, const struct spool_entry *entry, const struct dicom_peer *peer);
     /* An association ended. */
     void (*closed)(void *context, const struct dicom_peer *peer, unsigned stored);
+    const struct scp_commitment *commitment; /* copied; NULL: none is served */
 };
 
 struct scp;
@@ -33,6 +37,9 @@ struct scp;
 DS_CHECKED enum ds_status scp_start(struct scp **out, const struct dicom_listener_options *options,
                                     struct spool *spool, const struct scp_policy *policy,
                                     struct ds_error *err);
+/* As dicom_listener_reload_tls. */
+DS_CHECKED enum ds_status scp_reload_tls(struct scp *s, const struct dicom_tls *tls,
+                                         struct ds_error *err);
 uint16_t scp_port(const struct scp *s);
 void scp_stop(struct scp *s, unsigned drain_ms); /* NULL is fine */
 

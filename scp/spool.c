@@ -3,203 +3,138 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/log.h"
-#include "base/secret.h"
-#include "base/size.h"
+#include "scp/destager.h"
 #include "scp/part10.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
-/* "0001790000000000-1f2e3d4c": microseconds of arrival, then chance, so that a clock set back does
- * not meet an old name. */
-#define TIME_DIGITS  16U
-#define CHANCE_BYTES 4U
-#define ID_LEN       (TIME_DIGITS + 1U + 2U * CHANCE_BYTES)
 /* How much may be written between two looks at the free space. */
 #define WATERMARK_STEP_BYTES (8U * 1024U * 1024U)
-#define HEADER_MAX_BYTES     4096U
+/* The journal gets the bytes in pieces of this size while more come. */
+#define PIECE_BYTES (256U * 1024U)
+
+_Static_assert(SPOOL_ID_BYTES == ENTRY_ID_BYTES, "one kind of ID");
+_Static_assert(SPOOL_JOURNAL_MIN_BYTES == JOURNAL_MIN_BYTES, "one limit");
+_Static_assert(RECORD_FILE_MAX_BYTES / PIECE_BYTES + 1 < RECORD_EXTENTS_MAX,
+               "each piece may be an extent");
 
 struct spool {
-    char *folder, *tmp, *new_folder;
-    int lock_fd, new_fd;
-    uint64_t min_free_bytes;
+    struct inbox inbox;
+    struct room room;
+    struct journal *journal; /* NULL: none, everything goes into files */
+    struct buffers *buffers;
+    struct destager *destager;
+    void (*arrived)(void *context, const struct spool_entry *entry);
+    void *context;
     pthread_mutex_t mutex;
     int64_t last_us; /* of the youngest id */
 };
 
+/* Either the item has a buffer, and what is written goes to the journal, or the file is open. */
 struct spool_writer {
     struct spool *spool;
-    int fd;
     char id[SPOOL_ID_BYTES];
-    char *path; /* in tmp/ */
     struct ds_sha256 *hash;
-    uint64_t header_bytes, dataset_bytes;
+    struct destage_item *item;
+    struct inbox_file file;
+    uint64_t head_bytes, dataset_bytes;
     uint64_t unchecked_bytes; /* written since the last look at the free space */
     void *map;                /* of spool_peek */
     size_t map_len;
 };
 
-static enum ds_status io_fail(struct ds_error *err, const char *what, int why)
+bool spool_has_room(struct spool *s)
 {
-    const enum ds_status s = why == ENOSPC || why == EDQUOT ? DS_ECAPACITY : DS_EIO;
-    return ds_fail(err, s, "spool: %s: %s", what, strerror(why));
+    return room_is_enough(&s->room);
 }
 
-static bool room_in(int fd, uint64_t min_free_bytes)
-{
-    struct statvfs fs;
-    size_t free_bytes = 0;
-    if (fstatvfs(fd, &fs) != 0) {
-        return false;
-    }
-    return !ds_size_mul(fs.f_bavail, fs.f_frsize, &free_bytes) || free_bytes >= min_free_bytes;
-}
-
-bool spool_has_room(const struct spool *s)
-{
-    return room_in(s->new_fd, s->min_free_bytes);
-}
-
-static void close_folder(DIR **d)
-{
-    if (*d != NULL) {
-        (void)closedir(*d);
-        *d = NULL;
-    }
-}
-
-/* Whatever is in tmp/ was never acknowledged. */
-static enum ds_status remove_leftovers(const char *tmp, struct ds_error *err)
-{
-    DS_AUTO(close_folder) DIR *d = opendir(tmp);
-    if (d == NULL) {
-        return io_fail(err, "tmp", errno);
-    }
-    unsigned removed = 0;
-    for (const struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
-        const size_t len = strlen(e->d_name);
-        if (len < 5 || strcmp(e->d_name + len - 5, ".part") != 0) {
-            continue;
-        }
-        if (unlinkat(dirfd(d), e->d_name, 0) != 0) {
-            return io_fail(err, "removing what was left half-received", errno);
-        }
-        removed++;
-    }
-    if (removed > 0) {
-        ds_log(DS_LOG_INFO, "spool", "removed=%u half-received files of the last run", removed);
-    }
-    return DS_OK;
-}
-
-static bool id_from_name(const char *name, char id[SPOOL_ID_BYTES])
-{
-    if (strlen(name) != ID_LEN + 4 || strcmp(name + ID_LEN, ".dcm") != 0 ||
-        strspn(name, "0123456789") != TIME_DIGITS || name[TIME_DIGITS] != '-') {
-        return false;
-    }
-    memcpy(id, name, ID_LEN);
-    id[ID_LEN] = '\0';
-    return true;
-}
-
-struct id_list {
-    char (*ids)[SPOOL_ID_BYTES];
-    size_t count, capacity;
-};
-
-static void id_list_free(struct id_list *l)
-{
-    free(l->ids);
-    l->ids = NULL;
-}
-
-static enum ds_status id_list_add(struct id_list *l, const char id[SPOOL_ID_BYTES],
-                                  struct ds_error *err)
-{
-    if (l->count == l->capacity) {
-        const size_t capacity = l->capacity == 0 ? 64 : 2 * l->capacity;
-        char(*ids)[SPOOL_ID_BYTES] = reallocarray(l->ids, capacity, sizeof(*ids));
-        if (ids == NULL) {
-            return ds_fail(err, DS_ENOMEM, "spool: out of memory for %zu names", capacity);
-        }
-        l->ids = ids;
-        l->capacity = capacity;
-    }
-    memcpy(l->ids[l->count++], id, SPOOL_ID_BYTES);
-    return DS_OK;
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-    return memcmp(a, b, ID_LEN);
-}
-
-static enum ds_status list_ids(const struct spool *s, struct id_list *out, struct ds_error *err)
-{
-    DS_AUTO(close_folder) DIR *d = opendir(s->new_folder);
-    if (d == NULL) {
-        return io_fail(err, "new", errno);
-    }
-    for (const struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
-        char id[SPOOL_ID_BYTES];
-        if (id_from_name(e->d_name, id)) {
-            const enum ds_status st = id_list_add(out, id, err);
-            if (st != DS_OK) {
-                return st;
-            }
-        }
-    }
-    if (out->count > 0) {
-        qsort(out->ids, out->count, sizeof(out->ids[0]), compare_ids);
-    }
-    return DS_OK;
-}
-
-static enum ds_status take_folder(struct spool *s, struct ds_error *err)
-{
-    enum ds_status st = ds_file_make_folders(s->tmp, 0700, err);
-    st = st == DS_OK ? ds_file_make_folders(s->new_folder, 0700, err) : st;
-    if (st != DS_OK) {
-        return st;
-    }
-    s->lock_fd = open(s->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (s->lock_fd < 0) {
-        return io_fail(err, "folder", errno);
-    }
-    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        return ds_fail(err, DS_EIO, "spool: %s is in use by another process", s->folder);
-    }
-    s->new_fd = open(s->new_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (s->new_fd < 0) {
-        return io_fail(err, "new", errno);
-    }
-    st = remove_leftovers(s->tmp, err);
-    /* The names of the two folders must survive as well. */
-    return st == DS_OK ? ds_file_sync_folder(s->folder, err) : st;
-}
+/* ---- open and close ---- */
 
 /* Ids go on rising even when the clock was set back while we were down. */
 static enum ds_status resume_ids(struct spool *s, struct ds_error *err)
 {
-    DS_AUTO(id_list_free) struct id_list list = {NULL, 0, 0};
-    const enum ds_status st = list_ids(s, &list, err);
-    if (st == DS_OK && list.count > 0) {
-        s->last_us = strtoll(list.ids[list.count - 1], NULL, 10);
+    DS_AUTO(entry_id_list_free) struct entry_id_list list = {NULL, 0, 0};
+    const enum ds_status st = inbox_list(&s->inbox, &list, err);
+    for (size_t i = 0; i < list.count; i++) {
+        const int64_t us = entry_id_us(list.ids[i]);
+        s->last_us = us > s->last_us ? us : s->last_us;
     }
     return st;
+}
+
+/* What a former run had accepted and not yet, or not durably, written to a file. */
+struct found_items {
+    struct spool *spool;
+    struct destage_item *first, **end;
+};
+
+static enum ds_status found(void *context, const struct journal_entry *e, struct ds_error *err)
+{
+    struct found_items *f = context;
+    struct destage_item *item = calloc(1, sizeof(*item));
+    if (item == NULL) {
+        return ds_fail(err, DS_ENOMEM, "spool: out of memory");
+    }
+    item->entry = *e;
+    *f->end = item;
+    f->end = &item->next;
+    const int64_t us = entry_id_us(e->record.id);
+    f->spool->last_us = us > f->spool->last_us ? us : f->spool->last_us;
+    /* It may not be whole: the file is made again before anybody hears of it. */
+    inbox_remove(&f->spool->inbox, e->record.id);
+    return DS_OK;
+}
+
+static void free_items(struct destage_item *item)
+{
+    while (item != NULL) {
+        struct destage_item *next = item->next;
+        free(item);
+        item = next;
+    }
+}
+
+static enum ds_status start_destager(struct spool *s, struct destage_item *items,
+                                     struct ds_error *err)
+{
+    const struct destager_options options = {.journal = s->journal,
+                                             .buffers = s->buffers,
+                                             .inbox = &s->inbox,
+                                             .arrived = s->arrived,
+                                             .context = s->context};
+    const enum ds_status st = destager_start(&s->destager, &options, err);
+    if (st != DS_OK) {
+        free_items(items);
+        return st;
+    }
+    while (items != NULL) {
+        struct destage_item *next = items->next;
+        destager_add(s->destager, items);
+        items = next;
+    }
+    return DS_OK;
+}
+
+static enum ds_status open_journal(struct spool *s, uint64_t bytes, struct ds_error *err)
+{
+    DS_AUTO(ds_string_free) char *folder = ds_file_join(s->inbox.folder, "journal");
+    if (folder == NULL) {
+        return ds_fail(err, DS_ENOMEM, "spool: out of memory");
+    }
+    const struct journal_options options = {.folder = folder, .max_bytes = bytes, .room = &s->room};
+    struct found_items f = {s, NULL, &f.first};
+    enum ds_status st = buffers_new(&s->buffers, err);
+    st = st == DS_OK ? journal_open(&s->journal, &options, found, &f, err) : st;
+    if (st != DS_OK) {
+        free_items(f.first);
+        return st;
+    }
+    return start_destager(s, f.first, err);
 }
 
 static void spool_auto(struct spool **s)
@@ -215,18 +150,15 @@ enum ds_status spool_open(struct spool **out, const struct spool_options *option
     if (s == NULL) {
         return ds_fail(err, DS_ENOMEM, "spool: out of memory");
     }
-    s->lock_fd = -1;
-    s->new_fd = -1;
-    s->min_free_bytes = options->min_free_bytes;
+    s->arrived = options->arrived;
+    s->context = options->context;
     (void)pthread_mutex_init(&s->mutex, NULL); /* default attributes: never fails on Linux */
-    s->folder = strdup(options->folder);
-    s->tmp = ds_file_join(options->folder, "tmp");
-    s->new_folder = ds_file_join(options->folder, "new");
-    if (s->folder == NULL || s->tmp == NULL || s->new_folder == NULL) {
-        return ds_fail(err, DS_ENOMEM, "spool: out of memory");
-    }
-    enum ds_status st = take_folder(s, err);
+    enum ds_status st = inbox_open(&s->inbox, options->folder, err);
+    room_init(&s->room, s->inbox.new_fd, options->min_free_bytes);
     st = st == DS_OK ? resume_ids(s, err) : st;
+    if (st == DS_OK && options->journal_bytes > 0) {
+        st = open_journal(s, options->journal_bytes, err);
+    }
     if (st == DS_OK) {
         *out = s;
         s = NULL;
@@ -239,38 +171,24 @@ void spool_close(struct spool *s)
     if (s == NULL) {
         return;
     }
-    ds_file_close(&s->new_fd);
-    ds_file_close(&s->lock_fd);
+    destager_stop(s->destager);
+    journal_close(s->journal);
+    buffers_free(s->buffers);
+    inbox_close(&s->inbox);
     (void)pthread_mutex_destroy(&s->mutex);
-    free(s->folder);
-    free(s->tmp);
-    free(s->new_folder);
     free(s);
 }
 
+/* ---- writing ---- */
+
 static enum ds_status next_id(struct spool *s, char id[SPOOL_ID_BYTES], struct ds_error *err)
 {
-    uint8_t chance[CHANCE_BYTES];
-    char text[2 * CHANCE_BYTES + 1];
-    const enum ds_status st = ds_random(chance, sizeof(chance), err);
-    if (st != DS_OK) {
-        return st;
-    }
-    ds_hex(chance, sizeof(chance), text);
     const int64_t now = ds_clock_utc_us();
     (void)pthread_mutex_lock(&s->mutex);
     s->last_us = now > s->last_us ? now : s->last_us + 1;
     const int64_t mine = s->last_us;
     (void)pthread_mutex_unlock(&s->mutex);
-    (void)snprintf(id, SPOOL_ID_BYTES, "%016" PRId64 "-%s", mine, text);
-    return DS_OK;
-}
-
-static char *path_of(const char *folder, const char *id, const char *ending)
-{
-    char name[SPOOL_ID_BYTES + 8];
-    (void)snprintf(name, sizeof(name), "%s%s", id, ending);
-    return ds_file_join(folder, name);
+    return entry_id_make(mine, id, err);
 }
 
 static void unmap(struct spool_writer *w)
@@ -281,13 +199,21 @@ static void unmap(struct spool_writer *w)
     }
 }
 
-static void writer_free(struct spool_writer *w)
+static uint64_t file_bytes(const struct spool_writer *w)
 {
-    unmap(w);
-    ds_file_close(&w->fd);
-    ds_sha256_free(w->hash);
-    free(w->path);
-    free(w);
+    return w->head_bytes + w->dataset_bytes;
+}
+
+/* Whatever of it is in the journal is never believed: its record is missing. */
+static void leave_journal(struct spool_writer *w)
+{
+    if (w->item == NULL) {
+        return;
+    }
+    journal_release(w->spool->journal, &w->item->entry);
+    buffers_give(w->spool->buffers, w->item->buffer, (size_t)file_bytes(w));
+    free(w->item);
+    w->item = NULL;
 }
 
 void spool_abort(struct spool_writer *w)
@@ -295,10 +221,11 @@ void spool_abort(struct spool_writer *w)
     if (w == NULL) {
         return;
     }
-    if (w->fd >= 0) {
-        (void)unlink(w->path);
-    }
-    writer_free(w);
+    unmap(w);
+    leave_journal(w);
+    inbox_discard(&w->spool->inbox, &w->file);
+    ds_sha256_free(w->hash);
+    free(w);
 }
 
 static void writer_auto(struct spool_writer **w)
@@ -306,35 +233,67 @@ static void writer_auto(struct spool_writer **w)
     spool_abort(*w);
 }
 
-static enum ds_status write_whole(int fd, const uint8_t *data, size_t len, struct ds_error *err)
+/* A full disk that the watermark did not foresee is one, too. */
+static enum ds_status noted(struct spool *s, enum ds_status st)
 {
-    while (len > 0) {
-        const ssize_t n = write(fd, data, len);
-        if (n < 0 && errno != EINTR) {
-            return io_fail(err, "writing", errno);
-        }
-        if (n > 0) {
-            data += n;
-            len -= (size_t)n;
-        }
+    if (st == DS_ECAPACITY) {
+        room_ran_out(&s->room);
     }
-    return DS_OK;
+    return st;
 }
 
-static enum ds_status create_part(struct spool_writer *w, const struct spool_meta *meta,
-                                  struct ds_error *err)
+static enum ds_status low_fail(const struct spool *s, struct ds_error *err)
 {
-    DS_AUTO(ds_bytes_free) struct ds_bytes header = DS_BYTES_INIT(HEADER_MAX_BYTES);
-    const enum ds_status st = part10_header(meta, &header, err);
+    return ds_fail(err, DS_ECAPACITY, "spool: less than %" PRIu64 " bytes free",
+                   s->room.watermark_bytes);
+}
+
+/* Too long for the journal, or the journal is full or has failed: what came so far, and all that
+ * comes, goes into the file. */
+static enum ds_status go_to_file(struct spool_writer *w, struct ds_error *err)
+{
+    enum ds_status st = inbox_create(&w->spool->inbox, w->id, &w->file, err);
+    if (st == DS_OK) {
+        st = inbox_write(&w->file, w->item->buffer, (size_t)file_bytes(w), err);
+    }
+    leave_journal(w);
+    return noted(w->spool, st);
+}
+
+static bool take_buffer(struct spool_writer *w)
+{
+    if (w->spool->journal == NULL) {
+        return false;
+    }
+    w->item = calloc(1, sizeof(*w->item));
+    if (w->item == NULL) {
+        return false;
+    }
+    w->item->buffer = buffers_take(w->spool->buffers);
+    if (w->item->buffer == NULL) { /* more senders than buffers: this one has its own file */
+        free(w->item);
+        w->item = NULL;
+        return false;
+    }
+    return true;
+}
+
+static enum ds_status begin_file(struct spool_writer *w, const struct spool_meta *meta,
+                                 struct ds_error *err)
+{
+    DS_AUTO(ds_bytes_free) struct ds_bytes head = DS_BYTES_INIT(RECORD_HEAD_MAX_BYTES);
+    enum ds_status st = part10_header(meta, &head, err);
     if (st != DS_OK) {
         return st;
     }
-    w->header_bytes = header.len;
-    w->fd = open(w->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (w->fd < 0) {
-        return io_fail(err, "creating a file", errno);
+    w->head_bytes = head.len;
+    if (take_buffer(w)) {
+        memcpy(w->item->buffer, head.data, head.len);
+        return DS_OK;
     }
-    return write_whole(w->fd, header.data, header.len, err);
+    st = inbox_create(&w->spool->inbox, w->id, &w->file, err);
+    st = st == DS_OK ? inbox_write(&w->file, head.data, head.len, err) : st;
+    return noted(w->spool, st);
 }
 
 enum ds_status spool_begin(struct spool *s, const struct spool_meta *meta,
@@ -342,28 +301,50 @@ enum ds_status spool_begin(struct spool *s, const struct spool_meta *meta,
 {
     *out = NULL;
     if (!spool_has_room(s)) {
-        return ds_fail(err, DS_ECAPACITY, "spool: less than %" PRIu64 " bytes free",
-                       s->min_free_bytes);
+        return low_fail(s, err);
     }
     DS_AUTO(writer_auto) struct spool_writer *w = calloc(1, sizeof(*w));
     if (w == NULL) {
         return ds_fail(err, DS_ENOMEM, "spool: out of memory");
     }
     w->spool = s;
-    w->fd = -1;
+    w->file.fd = -1;
     enum ds_status st = next_id(s, w->id, err);
     st = st == DS_OK ? ds_sha256_new(&w->hash, err) : st;
-    if (st != DS_OK) {
-        return st;
-    }
-    w->path = path_of(s->tmp, w->id, ".part");
-    if (w->path == NULL) {
-        return ds_fail(err, DS_ENOMEM, "spool: out of memory");
-    }
-    st = create_part(w, meta, err);
+    st = st == DS_OK ? begin_file(w, meta, err) : st;
     if (st == DS_OK) {
         *out = w;
         w = NULL;
+    }
+    return st;
+}
+
+/* Pieces go to the disk while more comes; the last bytes wait for the record. */
+static enum ds_status fill_buffer(struct spool_writer *w, const uint8_t *data, size_t len,
+                                  struct ds_error *err)
+{
+    struct journal_entry *e = &w->item->entry;
+    uint8_t *buffer = w->item->buffer;
+    memcpy(buffer + file_bytes(w), data, len);
+    w->dataset_bytes += len;
+    while (file_bytes(w) - e->written > PIECE_BYTES) {
+        if (journal_append(w->spool->journal, e, buffer + e->written, PIECE_BYTES, NULL) != DS_OK) {
+            return go_to_file(w, err);
+        }
+    }
+    return DS_OK;
+}
+
+static enum ds_status put(struct spool_writer *w, const uint8_t *data, size_t len,
+                          struct ds_error *err)
+{
+    if (w->item != NULL && len <= journal_file_max_bytes(w->spool->journal) - file_bytes(w)) {
+        return fill_buffer(w, data, len, err);
+    }
+    enum ds_status st = w->item != NULL ? go_to_file(w, err) : DS_OK;
+    st = st == DS_OK ? noted(w->spool, inbox_write(&w->file, data, len, err)) : st;
+    if (st == DS_OK) {
+        w->dataset_bytes += len;
     }
     return st;
 }
@@ -376,16 +357,11 @@ enum ds_status spool_write(struct spool_writer *w, const uint8_t *data, size_t l
     if (w->unchecked_bytes >= WATERMARK_STEP_BYTES) {
         w->unchecked_bytes = 0;
         if (!spool_has_room(w->spool)) {
-            return ds_fail(err, DS_ECAPACITY, "spool: less than %" PRIu64 " bytes free",
-                           w->spool->min_free_bytes);
+            return low_fail(w->spool, err);
         }
     }
-    enum ds_status st = ds_sha256_update(w->hash, data, len, err);
-    st = st == DS_OK ? write_whole(w->fd, data, len, err) : st;
-    if (st == DS_OK) {
-        w->dataset_bytes += len;
-    }
-    return st;
+    const enum ds_status st = ds_sha256_update(w->hash, data, len, err);
+    return st == DS_OK ? put(w, data, len, err) : st;
 }
 
 enum ds_status spool_peek(struct spool_writer *w, const uint8_t **data, size_t *len,
@@ -394,104 +370,92 @@ enum ds_status spool_peek(struct spool_writer *w, const uint8_t **data, size_t *
     *data = NULL;
     *len = 0;
     unmap(w);
-    w->map_len = (size_t)(w->header_bytes + w->dataset_bytes);
-    void *map = mmap(NULL, w->map_len, PROT_READ, MAP_SHARED, w->fd, 0);
-    if (map == MAP_FAILED) {
-        return io_fail(err, "looking at a file", errno);
+    const uint8_t *start = w->item != NULL ? w->item->buffer : NULL;
+    if (start == NULL) {
+        w->map_len = (size_t)file_bytes(w);
+        void *map = mmap(NULL, w->map_len, PROT_READ, MAP_SHARED, w->file.fd, 0);
+        if (map == MAP_FAILED) {
+            return inbox_io_fail(err, "looking at a file", errno);
+        }
+        w->map = map;
+        start = map;
     }
-    w->map = map;
-    *data = (const uint8_t *)map + w->header_bytes;
+    *data = start + w->head_bytes;
     *len = (size_t)w->dataset_bytes;
     return DS_OK;
 }
 
-/* The order is the promise: the bytes are on the disk before the name is, and the name is before
- * anybody hears of it. */
-static enum ds_status publish(struct spool_writer *w, const char *path, struct ds_error *err)
+/* ---- accepting ---- */
+
+static enum ds_status commit_to_journal(struct spool_writer *w, const struct spool_entry *entry,
+                                        int64_t arrival_us)
+{
+    struct journal_entry *e = &w->item->entry;
+    memcpy(e->record.id, w->id, sizeof(e->record.id));
+    memcpy(e->record.hash, entry->file_hash, sizeof(e->record.hash));
+    e->record.arrival_us = arrival_us;
+    e->record.head_bytes = (uint32_t)w->head_bytes;
+    e->record.file_bytes = file_bytes(w);
+    struct ds_error err = {0}; /* the way through the file is left */
+    const enum ds_status st = journal_commit(w->spool->journal, e, w->item->buffer, &err);
+    if (st == DS_OK) {
+        destager_add(w->spool->destager, w->item);
+        w->item = NULL;
+    }
+    return st;
+}
+
+static enum ds_status commit_to_file(struct spool_writer *w, const struct spool_entry *entry,
+                                     int64_t arrival_us, struct ds_error *err)
 {
     unmap(w);
-    if (fdatasync(w->fd) != 0) {
-        return io_fail(err, "fdatasync", errno);
+    enum ds_status st = w->item != NULL ? go_to_file(w, err) : DS_OK;
+    st = st == DS_OK ? noted(w->spool, inbox_accept(&w->spool->inbox, &w->file, arrival_us, err))
+                     : st;
+    if (st == DS_OK && w->spool->arrived != NULL) {
+        w->spool->arrived(w->spool->context, entry);
     }
-    if (rename(w->path, path) != 0) {
-        return io_fail(err, "rename", errno);
-    }
-    if (fsync(w->spool->new_fd) != 0) {
-        /* Whether the name is on the disk is unknown: the answer will be "no", so it must not stay.
-         */
-        const int why = errno;
-        (void)unlink(path);
-        return io_fail(err, "fsync of the folder", why);
-    }
-    return DS_OK;
+    return st;
 }
 
 static enum ds_status commit(struct spool_writer *w, struct spool_entry *out, struct ds_error *err)
 {
-    DS_AUTO(ds_string_free) char *path = path_of(w->spool->new_folder, w->id, ".dcm");
-    if (path == NULL || strlen(path) >= sizeof(out->path)) {
+    if (!inbox_path(&w->spool->inbox, w->id, out->path, sizeof(out->path))) {
         return ds_fail(err, DS_EINVAL, "spool: path too long");
     }
-    enum ds_status st = ds_sha256_final(w->hash, out->file_hash, err);
-    st = st == DS_OK ? publish(w, path, err) : st;
-    if (st != DS_OK) {
-        return st;
-    }
+    const int64_t now = ds_clock_utc_us();
     memcpy(out->id, w->id, sizeof(out->id));
-    memcpy(out->path, path, strlen(path) + 1);
     out->dataset_bytes = w->dataset_bytes;
     out->has_file_hash = true;
-    return DS_OK;
+    const enum ds_status st = ds_sha256_final(w->hash, out->file_hash, err);
+    if (st != DS_OK || (w->item != NULL && commit_to_journal(w, out, now) == DS_OK)) {
+        return st;
+    }
+    return commit_to_file(w, out, now, err);
 }
 
 enum ds_status spool_commit(struct spool_writer *w, struct spool_entry *out, struct ds_error *err)
 {
     memset(out, 0, sizeof(*out));
     const enum ds_status st = commit(w, out, err);
-    if (st == DS_OK) {
-        writer_free(w);
-    } else {
-        spool_abort(w);
+    if (st != DS_OK) {
+        memset(out, 0, sizeof(*out));
     }
+    spool_abort(w); /* of what was accepted nothing is left in it */
     return st;
-}
-
-/* false: gone meanwhile, or not a spool file. */
-static bool entry_of(const struct spool *s, const char *id, struct spool_entry *out)
-{
-    memset(out, 0, sizeof(*out));
-    DS_AUTO(ds_string_free) char *path = path_of(s->new_folder, id, ".dcm");
-    if (path == NULL || strlen(path) >= sizeof(out->path)) {
-        return false;
-    }
-    DS_AUTO(ds_file_close) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    uint8_t lead[PART10_LEAD_BYTES];
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) != 0 ||
-        pread(fd, lead, sizeof(lead), 0) != (ssize_t)sizeof(lead)) {
-        return false;
-    }
-    const uint64_t at = part10_dataset_offset(lead);
-    if (at == 0 || at > (uint64_t)st.st_size) {
-        ds_log(DS_LOG_ERROR, "spool", "id=%s is not a spool file and is left alone", id);
-        return false;
-    }
-    memcpy(out->id, id, SPOOL_ID_BYTES);
-    memcpy(out->path, path, strlen(path) + 1);
-    out->dataset_bytes = (uint64_t)st.st_size - at;
-    return true;
 }
 
 enum ds_status spool_each(struct spool *s,
                           bool (*visit)(void *context, const struct spool_entry *entry),
                           void *context, struct ds_error *err)
 {
-    DS_AUTO(id_list_free) struct id_list list = {NULL, 0, 0};
-    const enum ds_status st = list_ids(s, &list, err);
+    DS_AUTO(entry_id_list_free) struct entry_id_list list = {NULL, 0, 0};
+    const enum ds_status st = inbox_list(&s->inbox, &list, err);
     bool more = st == DS_OK;
+    entry_id_list_sort(&list);
     for (size_t i = 0; i < list.count && more; i++) {
         struct spool_entry entry;
-        if (entry_of(s, list.ids[i], &entry)) {
+        if (inbox_look(&s->inbox, list.ids[i], &entry)) {
             more = visit(context, &entry);
         }
     }

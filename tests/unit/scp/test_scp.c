@@ -5,10 +5,15 @@
 #include "tests/unit/dicom/raw_peer.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
 
 #include <cmocka.h>
 
@@ -19,11 +24,35 @@
 static const uint8_t sound[] = {8,    0, 0x60, 0,   'C', 'S', 2, 0, 'C', 'T', 0xe0, 0x7f,
                                 0x10, 0, 'O',  'B', 0,   0,   2, 0, 0,   0,   7,    8};
 
+/* ---- a disk that can be full, and that can refuse to flush ---- */
+
+static atomic_bool disk_is_full, flush_fails;
+
+int fstatvfs(int fd, struct statvfs *out)
+{
+    struct statfs fs;
+    if (fstatfs(fd, &fs) != 0) {
+        return -1;
+    }
+    memset(out, 0, sizeof(*out));
+    out->f_frsize = (unsigned long)fs.f_frsize;
+    out->f_bavail = atomic_load(&disk_is_full) ? 0 : fs.f_bavail;
+    return 0;
+}
+
+int fdatasync(int fd)
+{
+    if (atomic_load(&flush_fails)) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
 struct node {
     char folder[64];
     struct spool *spool;
     struct scp *scp;
-    uint64_t min_free_bytes;
     bool known, may_store, may_echo;
     pthread_mutex_t mutex;
     unsigned stored, closed;
@@ -78,10 +107,11 @@ static bool wait_closed(struct node *n, unsigned wanted)
 static void start(struct node *n)
 {
     struct ds_error err = {DS_OK, ""};
-    const struct spool_options so = {n->folder, n->min_free_bytes};
+    const struct spool_options so = {.folder = n->folder, .min_free_bytes = 1};
     const struct dicom_listener_options lo = {
         .address = "127.0.0.1", .ae_title = "NODE", .max_associations = 8, .timeout_s = 20};
-    const struct scp_policy policy = {n, knows, may, stored, closed};
+    const struct scp_policy policy = {
+        .context = n, .knows = knows, .may = may, .stored = stored, .closed = closed};
     if (spool_open(&n->spool, &so, &err) != DS_OK ||
         scp_start(&n->scp, &lo, n->spool, &policy, &err) != DS_OK) {
         fail_msg("%s", err.text);
@@ -267,28 +297,39 @@ static void rights_are_asked_for(void **state)
     assert_int_equal(try_open(n, &r), DS_EREFUSED);
 }
 
-static void a_disk_below_its_watermark_is_out_of_resources(void **state)
+static void below_the_watermark_associations_are_rejected_for_now(void **state)
 {
     struct node *n = *state;
-    stop(n);
-    n->min_free_bytes = UINT64_MAX;
-    start(n);
-    assert_int_equal(send_once(n, sound, sizeof(sound)), 0xa700);
-    stop(n);
-    n->min_free_bytes = 0;
-    start(n);
+    struct dicom_requestor *r = NULL;
+    atomic_store(&disk_is_full, true);
+    assert_int_equal(try_open(n, &r), DS_EIO); /* rejected-transient: try again */
+    n->known = false;
+    assert_int_equal(try_open(n, &r), DS_EREFUSED); /* a stranger learns nothing of it */
+    n->known = true;
+    atomic_store(&disk_is_full, false);
     assert_int_equal(send_once(n, sound, sizeof(sound)), 0);
+}
+
+static void below_the_watermark_a_running_association_is_out_of_resources(void **state)
+{
+    struct node *n = *state;
+    struct dicom_requestor *r = NULL;
+    assert_int_equal(try_open(n, &r), DS_OK);
+    assert_int_equal(send_to(r, sound, sizeof(sound)), 0);
+    atomic_store(&disk_is_full, true);
+    assert_int_equal(send_to(r, sound, sizeof(sound)), 0xa700);
+    atomic_store(&disk_is_full, false);
+    assert_int_equal(send_to(r, sound, sizeof(sound)), 0);
+    dicom_requestor_close(r);
 }
 
 static void a_disk_that_fails_is_out_of_resources(void **state)
 {
     struct node *n = *state;
-    char *folder = ds_file_join(n->folder, "tmp");
-    assert_int_equal(rmdir(folder), 0);
+    atomic_store(&flush_fails, true);
     assert_int_equal(send_once(n, sound, sizeof(sound)), 0xa700);
-    assert_int_equal(mkdir(folder, 0700), 0);
+    atomic_store(&flush_fails, false);
     assert_int_equal(send_once(n, sound, sizeof(sound)), 0);
-    free(folder);
 }
 
 /* Sends the same large instance until it is killed. */
@@ -420,8 +461,10 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(an_odd_length_is_no_data_set, setup, teardown),
         cmocka_unit_test_setup_teardown(rights_are_asked_for, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_disk_below_its_watermark_is_out_of_resources, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(below_the_watermark_associations_are_rejected_for_now,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            below_the_watermark_a_running_association_is_out_of_resources, setup, teardown),
         cmocka_unit_test_setup_teardown(a_disk_that_fails_is_out_of_resources, setup, teardown),
         cmocka_unit_test_setup_teardown(a_sender_killed_in_the_middle_leaves_no_file_and_no_thread,
                                         setup, teardown),

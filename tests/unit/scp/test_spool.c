@@ -24,7 +24,7 @@ struct place {
 static struct spool *must_open(const char *folder)
 {
     struct ds_error err = {DS_OK, ""};
-    const struct spool_options o = {folder, 0};
+    const struct spool_options o = {.folder = folder};
     struct spool *s = NULL;
     if (spool_open(&s, &o, &err) != DS_OK) {
         fail_msg("%s", err.text);
@@ -212,7 +212,7 @@ static void below_the_watermark_nothing_is_begun(void **state)
     struct place *p = *state;
     assert_true(spool_has_room(p->spool));
     spool_close(p->spool);
-    const struct spool_options o = {p->folder, UINT64_MAX};
+    const struct spool_options o = {.folder = p->folder, .min_free_bytes = UINT64_MAX};
     assert_int_equal(spool_open(&p->spool, &o, NULL), DS_OK);
     assert_false(spool_has_room(p->spool));
     struct spool_writer *w = NULL;
@@ -224,7 +224,7 @@ static void below_the_watermark_nothing_is_begun(void **state)
 static void a_spool_has_one_owner(void **state)
 {
     struct place *p = *state;
-    const struct spool_options o = {p->folder, 0};
+    const struct spool_options o = {.folder = p->folder};
     struct spool *second = NULL;
     struct ds_error err = {DS_OK, ""};
     assert_int_equal(spool_open(&second, &o, &err), DS_EIO);
