@@ -18,6 +18,7 @@ struct owned_context {
 struct scu_link {
     struct scu_options options;
     struct dicom_requestor *association; /* NULL: none open */
+    bool unreachable;                    /* the last try to open one failed */
     struct owned_context contexts[MAX_CONTEXTS];
     size_t count;
 };
@@ -29,10 +30,11 @@ static struct scu_outcome outcome_of(enum scu_verdict verdict)
 }
 
 /* What a failure without a DIMSE status means for a retry. */
-static struct scu_outcome failure(enum ds_status status, const struct ds_error *err)
+static struct scu_outcome failure(const struct scu_link *l, enum ds_status status,
+                                  const struct ds_error *err)
 {
-    const bool again = status == DS_EIO || status == DS_ENOMEM;
-    struct scu_outcome o = outcome_of(again ? SCU_TRANSIENT : SCU_PERMANENT);
+    struct scu_outcome o = outcome_of(scu_verdict_of_failure(status));
+    o.of_link = l->unreachable;
     memcpy(o.cause, err->text, sizeof(o.cause));
     return o;
 }
@@ -136,18 +138,25 @@ static enum ds_status open_association(struct scu_link *l, struct ds_error *err)
     return dicom_requestor_open(&l->association, &l->options.view, contexts, l->count, err);
 }
 
+/* An association that the peer ended while it was idle is nobody's failure. */
 static enum ds_status ensure(struct scu_link *l, const struct dicom_context *contexts, size_t count,
                              struct ds_error *err)
 {
     bool grew = false;
+    l->unreachable = false;
     const enum ds_status st = want(l, contexts, count, &grew, err);
     if (st != DS_OK) {
         return st;
     }
-    if (grew) {
+    if (grew || (l->association != NULL && !dicom_requestor_usable(l->association))) {
         scu_link_release(l);
     }
-    return l->association != NULL ? DS_OK : open_association(l, err);
+    if (l->association != NULL) {
+        return DS_OK;
+    }
+    const enum ds_status opened = open_association(l, err);
+    l->unreachable = opened != DS_OK;
+    return opened;
 }
 
 struct scu_outcome scu_link_prepare(struct scu_link *l, const struct dicom_context *contexts,
@@ -155,7 +164,7 @@ struct scu_outcome scu_link_prepare(struct scu_link *l, const struct dicom_conte
 {
     struct ds_error err = {DS_OK, ""};
     const enum ds_status st = ensure(l, contexts, count, &err);
-    return st == DS_OK ? outcome_of(SCU_DELIVERED) : failure(st, &err);
+    return st == DS_OK ? outcome_of(SCU_DELIVERED) : failure(l, st, &err);
 }
 
 bool scu_link_accepts(const struct scu_link *l, const char *sop_class_uid,
@@ -165,8 +174,21 @@ bool scu_link_accepts(const struct scu_link *l, const char *sop_class_uid,
            dicom_requestor_accepts(l->association, sop_class_uid, transfer_syntax);
 }
 
+/* A failed association is never used again. *again: the peer had ended it, so the request may not
+ * have reached anybody. A peer that was silent is not asked twice: that would take twice as long.
+ */
+static enum ds_status drop_broken(struct scu_link *l, enum ds_status st, bool *again)
+{
+    *again = false;
+    if (l->association != NULL && !dicom_requestor_usable(l->association)) {
+        *again = st == DS_EIO && dicom_requestor_was_cut(l->association);
+        scu_link_release(l);
+    }
+    return st;
+}
+
 static enum ds_status send_once(struct scu_link *l, const struct scu_object *o, uint16_t *status,
-                                struct ds_error *err)
+                                bool *again, struct ds_error *err)
 {
     const struct dicom_context context = {o->sop_class_uid, o->transfer_syntax};
     enum ds_status st = ensure(l, &context, 1, err);
@@ -174,10 +196,7 @@ static enum ds_status send_once(struct scu_link *l, const struct scu_object *o, 
         st = dicom_requestor_store(l->association, o->sop_class_uid, o->sop_instance_uid,
                                    o->transfer_syntax, o->data, o->len, status, err);
     }
-    if (st == DS_EIO) {
-        scu_link_release(l);
-    }
-    return st;
+    return drop_broken(l, st, again);
 }
 
 static struct scu_outcome answered(uint16_t status)
@@ -195,29 +214,34 @@ struct scu_outcome scu_link_send(struct scu_link *l, const struct scu_object *ob
 {
     struct ds_error err = {DS_OK, ""};
     uint16_t status = 0;
-    /* A peer may have closed an idle association at any time; that is no failure of this instance.
-     * The second copy, should the first have arrived, is the same instance under the same UID. */
+    bool again = false;
+    /* It may also end the idle association at this very moment. The second copy, should the first
+     * have arrived, is the same instance under the same UID. */
     const bool reused = l->association != NULL;
-    enum ds_status st = send_once(l, object, &status, &err);
-    if (st == DS_EIO && reused) {
-        st = send_once(l, object, &status, &err);
+    enum ds_status st = send_once(l, object, &status, &again, &err);
+    if (again && reused) {
+        st = send_once(l, object, &status, &again, &err);
     }
-    return st == DS_OK ? answered(status) : failure(st, &err);
+    return st == DS_OK ? answered(status) : failure(l, st, &err);
+}
+
+static enum ds_status echo_once(struct scu_link *l, bool *again, struct ds_error *err)
+{
+    enum ds_status st = ensure(l, NULL, 0, err);
+    st = st == DS_OK ? dicom_requestor_echo(l->association, err) : st;
+    return drop_broken(l, st, again);
 }
 
 struct scu_outcome scu_link_echo(struct scu_link *l)
 {
     struct ds_error err = {DS_OK, ""};
+    bool again = false;
     const bool reused = l->association != NULL;
-    enum ds_status st = ensure(l, NULL, 0, &err);
-    st = st == DS_OK ? dicom_requestor_echo(l->association, &err) : st;
-    if (st == DS_EIO) {
-        scu_link_release(l);
-        if (reused) {
-            return scu_link_echo(l);
-        }
+    enum ds_status st = echo_once(l, &again, &err);
+    if (again && reused) {
+        st = echo_once(l, &again, &err);
     }
-    struct scu_outcome o = st == DS_OK ? outcome_of(SCU_DELIVERED) : failure(st, &err);
+    struct scu_outcome o = st == DS_OK ? outcome_of(SCU_DELIVERED) : failure(l, st, &err);
     o.answered = st == DS_OK;
     return o;
 }

@@ -3,8 +3,8 @@
  * scu - a link to one peer: an association that is kept open and reused while its contexts suffice.
  *
  * One link belongs to one thread. A failed association is never reused: the next send opens a new
- * one. What the peer's answer means for a retry is decided here, by one table (PS3.4 B.2.3):
- * A7xx and network trouble are transient, Bxxx delivered with a warning, everything else permanent.
+ * one. What an answer, or none, means for a retry is decided in verdict.c, by two tables: A7xx and
+ * network trouble are transient, Bxxx delivered with a warning, everything else permanent.
  */
 #ifndef DICOMSTEGO_SCU_SCU_H
 #define DICOMSTEGO_SCU_SCU_H
@@ -22,6 +22,7 @@ struct scu_outcome {
     enum scu_verdict verdict;
     uint16_t dimse_status; /* valid when answered */
     bool answered;
+    bool of_link;                    /* no association could be opened: no instance is to blame */
     char cause[DS_ERROR_TEXT_BYTES]; /* "" when delivered */
 };
 
@@ -52,8 +53,9 @@ struct scu_outcome scu_link_echo(struct scu_link *l);
 /* Ends the association now (idle for long). */
 void scu_link_release(struct scu_link *l);
 
-/* The table above, for tests and for the worker's log. */
+/* The tables, for tests: of an answer, and of what kept us from one. */
 enum scu_verdict scu_verdict_of(uint16_t dimse_status);
+enum scu_verdict scu_verdict_of_failure(enum ds_status status);
 /* Does the peer have it, with a warning or without? */
 bool scu_was_delivered(const struct scu_outcome *o);
 

@@ -29,6 +29,32 @@ enum scu_verdict scu_verdict_of(uint16_t dimse_status)
     return SCU_PERMANENT;
 }
 
+/* What kept us from an answer. docs/operation.md shows both tables to operators. */
+static const struct {
+    enum ds_status status;
+    enum scu_verdict verdict;
+} failures[] = {
+    /* No connection, TLS broken off, A-ABORT, a time-out, rejected-transient (PS3.8 9.3.4: result
+     * 2, such as temporary congestion and local limit exceeded). */
+    {DS_EIO, SCU_TRANSIENT},
+    {DS_ENOMEM, SCU_TRANSIENT}, /* ours */
+    /* Rejected-permanent (PS3.8 9.3.4: result 1, such as an AE title that is not recognised), or no
+     * presentation context. */
+    {DS_EREFUSED, SCU_PERMANENT},
+    {DS_EAUTH, SCU_PERMANENT},   /* the certificate is not the peer's */
+    {DS_ECONFIG, SCU_PERMANENT}, /* our own cannot be read */
+};
+
+enum scu_verdict scu_verdict_of_failure(enum ds_status status)
+{
+    for (size_t i = 0; i < DS_ARRAY_SIZE(failures); i++) {
+        if (failures[i].status == status) {
+            return failures[i].verdict;
+        }
+    }
+    return SCU_PERMANENT;
+}
+
 bool scu_was_delivered(const struct scu_outcome *o)
 {
     return o->verdict == SCU_DELIVERED || o->verdict == SCU_WARNING;

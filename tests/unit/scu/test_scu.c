@@ -114,6 +114,42 @@ static void each_status_has_its_verdict(void **state)
     }
 }
 
+static void each_failure_has_its_verdict(void **state)
+{
+    (void)state;
+    assert_int_equal(scu_verdict_of_failure(DS_EIO), SCU_TRANSIENT);
+    assert_int_equal(scu_verdict_of_failure(DS_ENOMEM), SCU_TRANSIENT);
+    assert_int_equal(scu_verdict_of_failure(DS_EREFUSED), SCU_PERMANENT);
+    assert_int_equal(scu_verdict_of_failure(DS_EAUTH), SCU_PERMANENT);
+    assert_int_equal(scu_verdict_of_failure(DS_EFORMAT), SCU_PERMANENT);
+}
+
+static void a_link_that_cannot_be_opened_blames_no_instance(void **state)
+{
+    (void)state;
+    struct scu_link *l = link_to(1, "PEER"); /* tcpmux: nobody listens */
+    const struct scu_object o = object(CT, EXPLICIT);
+    struct scu_outcome r = scu_link_send(l, &o);
+    assert_int_equal(r.verdict, SCU_TRANSIENT);
+    assert_true(r.of_link);
+    assert_false(r.answered);
+    scu_link_free(l);
+    struct peer p = {0};
+    peer_start(&p, 0);
+    l = link_to(p.port, "NOBODY"); /* a called AE title that is not the peer's */
+    r = scu_link_prepare(l, NULL, 0);
+    assert_int_equal(r.verdict, SCU_PERMANENT);
+    assert_true(r.of_link);
+    scu_link_free(l);
+    l = link_to(p.port, "PEER");
+    const struct scu_object refused = object(CT, JPEG_LL);
+    r = scu_link_send(l, &refused);
+    assert_int_equal(r.verdict, SCU_PERMANENT);
+    assert_false(r.of_link);
+    scu_link_free(l);
+    dicom_listener_stop(p.listener, 1000);
+}
+
 static void a_warning_counts_as_delivered(void **state)
 {
     (void)state;
@@ -344,6 +380,8 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_status_has_its_verdict),
+        cmocka_unit_test(each_failure_has_its_verdict),
+        cmocka_unit_test(a_link_that_cannot_be_opened_blames_no_instance),
         cmocka_unit_test(a_warning_counts_as_delivered),
         cmocka_unit_test(one_association_carries_many_instances),
         cmocka_unit_test(prepared_contexts_share_an_association),
