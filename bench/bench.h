@@ -108,7 +108,7 @@ struct bench_result {
     struct stego_distortion distortion;
     double ssim; /* NAN: smaller than the window */
     unsigned runs;
-    double embed_s, extract_s; /* medians */
+    double embed_s, extract_s; /* medians; of processor time on one thread, else of time */
     double embed_frames;       /* memory, in samples of 16 bits for each of the image; NAN */
 };
 

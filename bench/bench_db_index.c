@@ -72,7 +72,8 @@ static enum ds_status deliver_all(struct db *d, unsigned *rounds)
     enum ds_status s = DS_OK;
     while (s == DS_OK && count > 0) {
         struct db_delivery *got;
-        s = db_delivery_claim(d, "PEER", BATCH, 60000, &got, &count, &err);
+        const struct db_claim c = {.peer = "PEER", .max = BATCH, .lease_ms = 60000};
+        s = db_delivery_claim(d, &c, &got, &count, &err);
         for (size_t i = 0; s == DS_OK && i < count; i++) {
             results[i] = (struct db_delivery_result){
                 .id = got[i].id, .state = DB_SENT, .answered = true, .cause = ""};

@@ -24,6 +24,7 @@ static const char help[] =
     "  --use-padding         declared padding may be changed\n"
     "  --preserve X,Y,W,H[,FRAME], --preserve-mask PNG   pixels that stay as they are, as\n"
     "                        'dicomstego protect' has them\n"
+    "Of many frames only the first ones carry and are measured (at most 8388608 samples).\n"
     "Two PSNRs: peak 2^BitsStored - 1, and the image's own range without declared padding.\n"
     "Exit code 6: some image does not hold the bits; 1: something else went wrong.\n";
 

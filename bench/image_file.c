@@ -30,7 +30,7 @@ static enum ds_status put_pixels(struct dicom_dataset *d, const struct stego_ima
 {
     struct dicom_pixels pixels = {0};
     size_t count = 0;
-    enum ds_status s = dicom_pixels_read(&pixels, d, err);
+    enum ds_status s = dicom_pixels_read_front(&pixels, d, CARRIER_WINDOW_SAMPLES, err);
     if (s == DS_OK && !stego_image_count(carrier, &count)) {
         s = ds_fail(err, DS_EINVAL, "a carrier without samples");
     }

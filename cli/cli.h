@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cli - the command dicomstego: verbs over files. main.c holds the table of verbs; each verb is one
- * file; what they share is declared here.
+ * cli - the command dicomstego: verbs over files, and over a running node. main.c holds the table
+ * of verbs; each verb is one file; what they share is declared here.
  *
  * Facts go to standard output, complaints and progress to standard error. Nothing is written to its
  * final name before a verb has decided that it may be (struct cli_outputs).
@@ -33,7 +33,7 @@ struct cli_verb {
 };
 
 extern const struct cli_verb cli_protect, cli_recover, cli_inspect, cli_capacity, cli_verify,
-    cli_key, cli_config;
+    cli_key, cli_config, cli_delivery, cli_study, cli_peer;
 
 int cli_exit_of(enum ds_status s);
 /* Of two exit codes the one that matters more. */

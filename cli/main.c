@@ -6,7 +6,8 @@
 #include <string.h>
 
 static const struct cli_verb *const verbs[] = {
-    &cli_protect, &cli_recover, &cli_inspect, &cli_capacity, &cli_verify, &cli_key, &cli_config,
+    &cli_protect, &cli_recover, &cli_inspect,  &cli_capacity, &cli_verify,
+    &cli_key,     &cli_config,  &cli_delivery, &cli_study,    &cli_peer,
 };
 
 static void print_help(FILE *to)

@@ -25,7 +25,7 @@ install(FILES base/base.h base/bytes.h base/error.h base/map.h base/sha256.h
 configure_file(${CMAKE_SOURCE_DIR}/cmake/dicomstego.pc.in ${CMAKE_BINARY_DIR}/dicomstego.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/dicomstego.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
-foreach(page dicomstego.1 dicomstegod.8)
+foreach(page dicomstego.1 dicomstego-delivery.1 dicomstego-peer.1 dicomstego-study.1 dicomstegod.8)
     string(REGEX REPLACE ".*\\." "" section ${page})
     if(EXISTS ${CMAKE_SOURCE_DIR}/docs/man/${page})
         install(FILES docs/man/${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
@@ -39,5 +39,5 @@ install(FILES ${CMAKE_BINARY_DIR}/dicomstegod.service DESTINATION lib/systemd/sy
 install(FILES packaging/sysusers.conf DESTINATION lib/sysusers.d RENAME dicomstego.conf)
 
 file(GLOB samples ${CMAKE_SOURCE_DIR}/config/*.yaml)
-install(FILES ${samples} DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+install(FILES ${samples} packaging/prometheus-alerts.yaml DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 install(FILES README.md CHANGELOG.md SECURITY.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -3,10 +3,12 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/map.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* "/quarantine/" or "/archive/YYYY/MM/DD/", an ID and an extension. */
@@ -79,12 +81,44 @@ enum ds_status archive_sync_folder_of(const char *path, struct ds_error *err)
     return ds_file_sync_folder(folder, err);
 }
 
-enum ds_status archive_move_in(const char *from, const char *path, struct ds_error *err)
+/* The archive is another file system (a shared one), or one without links. */
+static enum ds_status copy(const char *from, const char *path, struct ds_error *err)
 {
+    DS_AUTO(ds_map_close) struct ds_map file = {0};
+    const enum ds_status s = ds_map_open(&file, from, SIZE_MAX, err);
+    return s == DS_OK ? ds_file_write(path, file.data, file.len, DS_FILE_REPLACE, 0600, err) : s;
+}
+
+enum ds_status archive_place(const char *from, const char *path, bool *taken, struct ds_error *err)
+{
+    *taken = false;
     const enum ds_status s = archive_make_folder_of(path, err);
-    if (s != DS_OK) {
+    if (s != DS_OK || link(from, path) == 0) {
         return s;
     }
+    const int cause = errno;
+    if (cause == EEXIST) {
+        *taken = true;
+        return DS_OK;
+    }
+    if (cause == EXDEV || cause == EPERM || cause == EOPNOTSUPP) {
+        return copy(from, path, err);
+    }
+    return ds_fail(err, cause == ENOENT ? DS_ENOTFOUND : DS_EIO,
+                   "cannot name an instance in the archive: %s", strerror(cause));
+}
+
+/* Two names of one file, of which rename(2) would leave both, or its copy on another file system,
+ * which is on the disk since archive_place. */
+static bool is_placed(const char *from, const char *path)
+{
+    struct stat a, b;
+    return stat(from, &a) == 0 && stat(path, &b) == 0 &&
+           (a.st_dev != b.st_dev || a.st_ino == b.st_ino);
+}
+
+static enum ds_status rename_in(const char *from, const char *path, struct ds_error *err)
+{
     if (rename(from, path) == 0) {
         return DS_OK;
     }
@@ -93,6 +127,23 @@ enum ds_status archive_move_in(const char *from, const char *path, struct ds_err
         return DS_OK;
     }
     return ds_fail(err, DS_EIO, "cannot move an instance into the archive: %s", strerror(cause));
+}
+
+enum ds_status archive_settle(const char *from, const char *path, struct ds_error *err)
+{
+    if (!is_placed(from, path)) {
+        return rename_in(from, path, err);
+    }
+    return unlink(from) == 0 || errno == ENOENT
+               ? DS_OK
+               : ds_fail(err, DS_EIO, "cannot take an instance out of the spool: %s",
+                         strerror(errno));
+}
+
+enum ds_status archive_move_in(const char *from, const char *path, struct ds_error *err)
+{
+    const enum ds_status s = archive_make_folder_of(path, err);
+    return s == DS_OK ? rename_in(from, path, err) : s;
 }
 
 enum ds_status archive_quarantine(const struct archive *a, const char *from, const char *id,

@@ -36,8 +36,21 @@ void archive_id_of(char prefix, const uint8_t digest[DS_SHA256_BYTES], char out[
 /* Makes the folder in which path lies. */
 DS_CHECKED enum ds_status archive_make_folder_of(const char *path, struct ds_error *err);
 
-/* Moves a file of the spool to its place. A missing source is fine when the place is taken: it was
- * moved before a crash. The names reach the disk with archive_sync_folder_of. */
+/* Gives a file of the spool its place before its row is written, as a second name (link(2)), or as
+ * a copy where the archive is another file system: whoever reads the row finds the file, and a
+ * folder that has no room for the name is known while the spool still has the entry. A place that
+ * is taken is fine, and said. DS_ENOTFOUND: there is no such file. The name reaches the disk with
+ * archive_sync_folder_of. */
+DS_CHECKED enum ds_status archive_place(const char *from, const char *path, bool *taken,
+                                        struct ds_error *err);
+
+/* After the row: the name in the spool goes. Where the place holds another file than that, of a run
+ * before, the spool's replaces it. A missing source is fine when the place is taken. Needs no room.
+ */
+DS_CHECKED enum ds_status archive_settle(const char *from, const char *path, struct ds_error *err);
+
+/* Moves a file to another place. A missing source is fine when the place is taken: it was moved
+ * before a crash. */
 DS_CHECKED enum ds_status archive_move_in(const char *from, const char *path, struct ds_error *err);
 DS_CHECKED enum ds_status archive_sync_folder_of(const char *path, struct ds_error *err);
 

@@ -6,15 +6,18 @@
 #ifndef DICOMSTEGO_NODE_CREW_H
 #define DICOMSTEGO_NODE_CREW_H
 
+#include "node/circuit.h"
+#include "node/clerk.h"
 #include "node/protector.h"
+#include "node/rate.h"
 #include "node/services.h"
 #include "node/thread.h"
 #include "scu/scu.h"
 
 /* What the workers of one peer know of it together. */
 struct peer_state {
-    atomic_uint failures;            /* unreachable so often in a row */
-    _Atomic int64_t paused_until_ms; /* monotonic */
+    struct circuit circuit;
+    struct rate rate;
 };
 
 struct worker {
@@ -22,6 +25,7 @@ struct worker {
     struct settings *settings; /* held */
     const struct config_peer *peer;
     struct peer_state *state;
+    struct clerk *clerk;
     atomic_bool *stop;
     struct thread thread;
     bool started;

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/database.h"
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/secret.h"
+#include "db/clock.h"
+#include "node/archive_name.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +13,7 @@
 #define CONNECTIONS   12U
 #define LOOK_AGAIN_MS 500
 #define TRY_AGAIN_MS  2000
+#define CLOCK_MS      2000
 
 struct database {
     struct services *services;
@@ -17,6 +22,10 @@ struct database {
     struct db *old[16];         /* earlier ones: others may still hold them until the end */
     unsigned old_count;
     char *url;
+    struct db_clock clock;
+    int64_t clock_looked_ms;
+    int64_t step_us; /* by which it was set, and not mended yet */
+    uint8_t process[DB_PROCESS_BYTES];
     atomic_bool ending;
     struct bell bell;
     pthread_t thread;
@@ -36,6 +45,21 @@ static enum ds_status ensure_server(struct database *d, const struct config *c, 
     return db_cluster_start(&d->cluster, c->state_dir, url, err);
 }
 
+/* Who we are there: whose archive, whose leases. The spool is locked, so that nobody else is at
+ * home in this folder. */
+static enum ds_status introduce(const struct database *d, const struct config *c, struct db *fresh,
+                                struct ds_error *err)
+{
+    char home[ARCHIVE_HOME_BYTES], name[ARCHIVE_NAME_BYTES];
+    enum ds_status s = archive_home(d->services->archive.state_dir, home, err);
+    if (s != DS_OK) {
+        return s;
+    }
+    archive_name(home, c->shared_archive, name);
+    s = db_set_archive(fresh, name, err);
+    return s == DS_OK ? db_set_home(fresh, home, d->process, err) : s;
+}
+
 /* Opens a pool for url unless the present one is for the same. */
 static enum ds_status ensure_pool(struct database *d, const struct config *c, char *url,
                                   struct ds_error *err)
@@ -51,8 +75,12 @@ static enum ds_status ensure_pool(struct database *d, const struct config *c, ch
     if (kept == NULL) {
         return ds_fail(err, DS_ENOMEM, "out of memory");
     }
-    const enum ds_status s = db_open(&fresh, url, CONNECTIONS, c->ae_title, err);
+    enum ds_status s = db_open(&fresh, url, CONNECTIONS, c->ae_title, err);
+    if (s == DS_OK) {
+        s = introduce(d, c, fresh, err);
+    }
     if (s != DS_OK) {
+        db_close(fresh);
         free(kept);
         return s;
     }
@@ -75,12 +103,49 @@ static enum ds_status bring_up(struct database *d, struct ds_error *err)
         s = ensure_pool(d, c, url, err);
     }
     free(url);
-    return s == DS_OK ? db_migrate(d->db, err) : s;
+    if (s == DS_OK) {
+        s = db_migrate(d->db, err);
+    }
+    uint64_t count = 0;
+    if (s == DS_OK) {
+        s = db_delivery_take_back(d->db, &count, err);
+    }
+    if (count > 0) {
+        ds_log(DS_LOG_INFO, "node", "deliveries=%llu were on their way when the node ended",
+               (unsigned long long)count);
+    }
+    return s;
 }
 
 static bool server_is_gone(const struct database *d)
 {
     return d->cluster != NULL && !db_cluster_is_alive(d->cluster);
+}
+
+/* A database whose clock is set back would let everything wait that waits for a time; one whose
+ * clock is set forwards would take leases from their living holders. */
+static void watch_clock(struct database *d)
+{
+    const int64_t now = ds_clock_monotonic_ms();
+    int64_t step_us = 0;
+    if (now - d->clock_looked_ms < CLOCK_MS) {
+        return;
+    }
+    d->clock_looked_ms = now;
+    if (db_clock_look(d->db, &d->clock, &step_us, NULL) != DS_OK) {
+        return; /* away: whoever needs it says so */
+    }
+    d->step_us += step_us;
+    if (d->step_us != 0) {
+        if (db_clock_mend(d->db, d->step_us, NULL) != DS_OK) {
+            return;
+        }
+        ds_log(DS_LOG_WARNING, "node", "the database's clock was set %s by %lld s: %s",
+               d->step_us < 0 ? "back" : "forwards", llabs(d->step_us) / 1000000,
+               d->step_us < 0 ? "what waits is due now" : "leases stay with who holds them");
+        d->step_us = 0;
+    }
+    db_clock_believe(d->db, &d->clock);
 }
 
 static void pause_ms(struct database *d, int64_t ms)
@@ -103,6 +168,7 @@ static void *run(void *context)
             up = false;
         }
         if (up) {
+            watch_clock(d);
             pause_ms(d, LOOK_AGAIN_MS);
         } else if (bring_up(d, &err) == DS_OK) {
             up = true;
@@ -132,6 +198,11 @@ enum ds_status database_start(struct database **out, struct services *services,
         return ds_fail(err, DS_ENOMEM, "out of memory");
     }
     d->services = services;
+    const enum ds_status drawn = ds_random(d->process, sizeof(d->process), err);
+    if (drawn != DS_OK) {
+        free(d);
+        return drawn;
+    }
     atomic_init(&d->ending, false);
     bell_init(&d->bell);
     if (pthread_create(&d->thread, NULL, run, d) != 0) {

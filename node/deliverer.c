@@ -11,6 +11,7 @@ struct crew {
     struct settings *settings;
     atomic_bool stop;
     struct peer_state *states; /* one for each peer */
+    size_t state_count;
     struct worker *workers;
     size_t worker_count;
 };
@@ -18,6 +19,7 @@ struct crew {
 /* Everything here is called by the main thread. */
 struct deliverer {
     struct services *services;
+    struct clerk *clerk;
     struct crew *crews; /* the first is in force, the others are ending */
 };
 
@@ -50,13 +52,17 @@ static bool crew_join(struct crew *crew, int64_t until_ms)
 
 static void crew_free(struct crew *crew)
 {
+    for (size_t i = 0; i < crew->state_count; i++) {
+        circuit_finish(&crew->states[i].circuit);
+        rate_finish(&crew->states[i].rate);
+    }
     settings_release(crew->settings);
     free(crew->states);
     free(crew->workers);
     free(crew);
 }
 
-static enum ds_status crew_begin(struct crew *crew, struct services *services, struct ds_error *err)
+static enum ds_status crew_begin(struct crew *crew, struct deliverer *d, struct ds_error *err)
 {
     const struct config *c = settings_config(crew->settings);
     crew->states = calloc(c->peer_count + 1, sizeof(*crew->states));
@@ -64,11 +70,17 @@ static enum ds_status crew_begin(struct crew *crew, struct services *services, s
     if (crew->states == NULL || crew->workers == NULL) {
         return ds_fail(err, DS_ENOMEM, "out of memory");
     }
+    for (; crew->state_count < c->peer_count; crew->state_count++) {
+        const struct config_peer *peer = &c->peers[crew->state_count];
+        circuit_init(&crew->states[crew->state_count].circuit, peer);
+        rate_init(&crew->states[crew->state_count].rate, peer->bandwidth);
+    }
     for (size_t p = 0; p < c->peer_count; p++) {
         const unsigned count = c->peers[p].host == NULL ? 0 : c->peers[p].associations;
         for (unsigned i = 0; i < count; i++) {
             struct worker *w = &crew->workers[crew->worker_count++];
-            w->services = services;
+            w->services = d->services;
+            w->clerk = d->clerk;
             w->settings = crew->settings;
             w->peer = &c->peers[p];
             w->state = &crew->states[p];
@@ -93,7 +105,7 @@ static enum ds_status add_crew(struct deliverer *d, struct ds_error *err)
     crew->settings = services_settings(d->services);
     crew->next = d->crews;
     d->crews = crew;
-    return crew_begin(crew, d->services, err);
+    return crew_begin(crew, d, err);
 }
 
 /* Frees the crews behind the first whose workers have ended. */
@@ -121,7 +133,8 @@ enum ds_status deliverer_start(struct deliverer **out, struct services *services
     }
     d->services = services;
     *out = d; /* also on failure: the caller stops what has started */
-    return add_crew(d, err);
+    const enum ds_status s = clerk_start(&d->clerk, services, CLERK_LEASE_MS, err);
+    return s == DS_OK ? add_crew(d, err) : s;
 }
 
 enum ds_status deliverer_reload(struct deliverer *d, struct ds_error *err)
@@ -145,6 +158,10 @@ bool deliverer_stop(struct deliverer *d, int64_t until_ms)
     if (!all) {
         ds_log(DS_LOG_WARNING, "node",
                "a peer keeps a worker waiting; its leases run out by themselves");
+        return false;
+    }
+    if (!clerk_stop(d->clerk, until_ms)) {
+        ds_log(DS_LOG_WARNING, "node", "the database keeps the last outcomes waiting");
         return false;
     }
     while (d->crews != NULL) {

@@ -3,9 +3,9 @@
  * deliverer - workers that send what is owed, some for each peer.
  *
  * A worker claims deliveries of its peer under a lease, makes or loads each, sends it on an
- * association that it keeps open, and writes the outcomes down. A peer that cannot be reached
- * pauses its own workers only. At a reload the workers end after the instance that they are at, and
- * new ones take over.
+ * association that it keeps open, and hands the outcome to the clerk, who writes it down. A peer
+ * that cannot be reached pauses its own workers only. At a reload the workers end after the
+ * instance that they are at, and new ones take over.
  */
 #ifndef DICOMSTEGO_NODE_DELIVERER_H
 #define DICOMSTEGO_NODE_DELIVERER_H

@@ -57,6 +57,16 @@ static enum ds_status read_identity(struct description *d, const struct dicom_da
     return DS_OK;
 }
 
+/* Requested Procedure Priority (PS3.3 C.4.11); few modalities copy it from the worklist. */
+static enum db_priority priority_of(const struct dicom_dataset *set)
+{
+    char text[17];
+    text_of(set, DICOM_TAG(0x0040, 0x1003), text, sizeof(text));
+    return strcmp(text, "STAT") == 0   ? DB_PRIORITY_STAT
+           : strcmp(text, "HIGH") == 0 ? DB_PRIORITY_HIGH
+                                       : DB_PRIORITY_LOW; /* asks for nothing */
+}
+
 /* Pixel Data, Float Pixel Data or Double Float Pixel Data (PS3.3 C.7.6.3, C.7.6.24, C.7.6.25). */
 static bool has_pixel_data(const struct dicom_dataset *set)
 {
@@ -70,6 +80,7 @@ static void read_hashes(struct description *d, const struct carrier_original *or
     const struct carrier_hashes *h = carrier_original_hashes(original);
     d->row.has_pixel_hash = h->has_pixels;
     d->row.has_dataset_hash = true;
+    d->row.priority = priority_of(carrier_original_dataset(original));
     d->row.has_pixel_data = has_pixel_data(carrier_original_dataset(original));
     memcpy(d->row.pixel_hash, h->pixel, DS_SHA256_BYTES);
     memcpy(d->row.dataset_hash, h->dataset, DS_SHA256_BYTES);
@@ -100,17 +111,14 @@ void description_set_callers(struct description *d, const char *calling_ae, cons
     (void)snprintf(d->called_ae, sizeof(d->called_ae), "%s", called_ae);
 }
 
-enum ds_status description_make(struct description *d, const uint8_t *file, size_t len,
-                                struct ds_error *err)
+static enum ds_status describe(struct description *d, struct carrier_original *original,
+                               struct ds_error *err)
 {
     memset(d, 0, sizeof(*d));
     point_row_here(d);
+    size_t len = 0;
+    const uint8_t *file = carrier_original_file(original, &len);
     enum ds_status s = part10_read(&d->meta, file, len, err);
-    if (s != DS_OK) {
-        return s;
-    }
-    DS_AUTO(carrier_original_auto) struct carrier_original *original = NULL;
-    s = carrier_original_load(&original, file, len, err);
     if (s == DS_OK) {
         s = read_identity(d, carrier_original_dataset(original), err);
     }
@@ -127,4 +135,28 @@ enum ds_status description_make(struct description *d, const uint8_t *file, size
         d->row.kind = DB_REPORT;
     }
     return DS_OK;
+}
+
+enum ds_status description_make(struct description *d, const uint8_t *file, size_t len,
+                                struct ds_error *err)
+{
+    DS_AUTO(carrier_original_auto) struct carrier_original *original = NULL;
+    const enum ds_status s = carrier_original_load(&original, file, len, err);
+    return s == DS_OK ? describe(d, original, err) : s;
+}
+
+enum ds_status description_open(struct description *d, const char *path, const uint8_t *file_hash,
+                                struct carrier_original **original, struct ds_error *err)
+{
+    DS_AUTO(carrier_original_auto) struct carrier_original *opened = NULL;
+    *original = NULL;
+    enum ds_status s = carrier_original_open_hashed(&opened, path, file_hash, err);
+    if (s == DS_OK) {
+        s = describe(d, opened, err);
+    }
+    if (s == DS_OK) {
+        *original = opened;
+        opened = NULL;
+    }
+    return s;
 }

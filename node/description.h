@@ -5,6 +5,7 @@
 #ifndef DICOMSTEGO_NODE_DESCRIPTION_H
 #define DICOMSTEGO_NODE_DESCRIPTION_H
 
+#include "carrier/carrier.h"
 #include "db/db.h"
 #include "node/archive.h"
 #include "node/part10.h"
@@ -23,6 +24,12 @@ struct description {
 /* Fills everything but path, received_us and restored_from; kind is carrier, report or original, as
  * the bytes say. DS_EFORMAT: not DICOM, or without the UIDs that make an instance. */
 DS_CHECKED enum ds_status description_make(struct description *d, const uint8_t *file, size_t len,
+                                           struct ds_error *err);
+/* The same from a file that is mapped; *original, without its samples, is the caller's. file_hash:
+ * that of the spool; NULL: computed. */
+DS_CHECKED enum ds_status description_open(struct description *d, const char *path,
+                                           const uint8_t *file_hash,
+                                           struct carrier_original **original,
                                            struct ds_error *err);
 void description_set_callers(struct description *d, const char *calling_ae, const char *called_ae);
 

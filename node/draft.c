@@ -8,11 +8,12 @@
 
 #define SAVED_CAPSULE_MAX_BYTES (256U * 1024U * 1024U)
 
-void draft_init(struct draft *d, int64_t study_id, const char *rule)
+void draft_init(struct draft *d, int64_t study_id, const char *rule, enum db_priority priority)
 {
     memset(d, 0, sizeof(*d));
     d->study_id = study_id;
     d->rule = rule;
+    d->priority = priority;
     d->saved = DS_BYTES_INIT(SAVED_CAPSULE_MAX_BYTES);
 }
 
@@ -152,6 +153,7 @@ enum ds_status draft_commit(const struct draft *d, struct db *db, int *generatio
     const struct db_plan plan = {
         .study_id = d->study_id,
         .rule = d->rule,
+        .priority = d->priority,
         .instance_ids = d->instance_ids,
         .instance_count = d->instance_count,
         .capsules = &capsule,

@@ -12,6 +12,7 @@
 struct draft {
     int64_t study_id;
     const char *rule; /* borrowed */
+    enum db_priority priority;
     int64_t *instance_ids;
     size_t instance_count, instance_room;
     struct db_planned_delivery *deliveries; /* each owns its note */
@@ -29,7 +30,7 @@ struct draft {
     size_t waiting; /* instances left out until more have come */
 };
 
-void draft_init(struct draft *d, int64_t study_id, const char *rule);
+void draft_init(struct draft *d, int64_t study_id, const char *rule, enum db_priority priority);
 void draft_free(struct draft *d);
 
 bool draft_has_instance(const struct draft *d, int64_t id);

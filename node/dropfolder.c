@@ -160,7 +160,8 @@ static void refuse(const struct look *l, const char *name, const char *reason)
     }
     ds_log(DS_LOG_WARNING, "node", "a report in the drop folder is refused: %s", reason);
     if (s != DS_OK) {
-        ds_log(DS_LOG_ERROR, "node", "%s", err.text);
+        /* The text may name the file, and that is the study's. */
+        ds_log(DS_LOG_ERROR, "node", "status=%s its reason cannot be kept", ds_status_name(s));
     }
 }
 

@@ -5,19 +5,28 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/metrics.h"
 #include "node/backoff.h"
 #include "node/description.h"
 #include "node/thread.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define BATCH       64U
 #define GATHER_MS   50
 #define THREADS_MAX 4U
+/* The wait before an entry is tried again doubles so often. */
+#define TRIES_DOUBLING 5U
+/* Behind who talks to a sender: what was accepted can wait a moment, a modality should not. */
+#define NICENESS 5
+/* Of originals in one batch. */
+#define KEPT_MAX_BYTES ((size_t)4 << 20)
 
 _Static_assert(THREADS_MAX <= ARRIVAL_TAKERS_MAX, "each thread is a taker of its own");
 
@@ -33,11 +42,13 @@ struct item {
     struct arrival arrival;
     char spool_path[ARCHIVE_PATH_BYTES];
     struct description description;
-    struct ds_bytes report; /* the file, kept for a report's row only */
-    bool ready;             /* described, waits for its row */
+    struct carrier_original *original; /* for who comes next; or NULL */
+    bool placed;                       /* its name in the archive is new: no row has it */
 };
 
 struct batch {
+    bool streams; /* a rule protects instances as they come */
+    size_t kept_bytes;
     struct item items[BATCH];
     size_t count;
 };
@@ -74,11 +85,9 @@ static enum ds_status describe(struct indexer *x, struct item *item, struct ds_e
     DS_AUTO(budget_give)
     struct budget_share share =
         budget_take(&x->services->budget, budget_for_index(item->spool_path));
-    DS_AUTO(ds_map_close) struct ds_map file = {0};
-    s = ds_map_open(&file, item->spool_path, DICOM_FILE_MAX_BYTES, err);
-    if (s == DS_OK) {
-        s = description_make(d, file.data, file.len, err);
-    }
+    s = description_open(d, item->spool_path,
+                         item->arrival.has_file_hash ? item->arrival.file_hash : NULL,
+                         &item->original, err);
     if (s != DS_OK) {
         return s;
     }
@@ -88,12 +97,19 @@ static enum ds_status describe(struct indexer *x, struct item *item, struct ds_e
                item->arrival.id);
     }
     d->row.received_us = received_us;
-    if (d->row.kind == DB_REPORT) {
-        s = ds_bytes_append(&item->report, file.data, file.len, err);
-    }
-    return s != DS_OK
-               ? s
-               : archive_path(&x->services->archive, received_us, item->arrival.id, d->path, err);
+    return archive_path(&x->services->archive, received_us, item->arrival.id, d->path, err);
+}
+
+/* It stays in the spool for now. Said once for each. */
+static void try_later(struct services *s, const struct item *item, enum ds_status why,
+                      const struct ds_error *err)
+{
+    const unsigned tries = item->arrival.tries;
+    ds_log(tries == 0 ? DS_LOG_ERROR : DS_LOG_DEBUG, "node",
+           "entry=%s status=%s stays in the spool and will be tried again: %s", item->arrival.id,
+           ds_status_name(why), err->text);
+    arrivals_put_back(s->arrivals, &item->arrival,
+                      backoff_drawn_ms(tries < TRIES_DOUBLING ? tries + 1 : TRIES_DOUBLING));
 }
 
 /* What was accepted and is not an instance is kept, with the reason, where a person can look at it.
@@ -101,12 +117,17 @@ static enum ds_status describe(struct indexer *x, struct item *item, struct ds_e
 static void set_aside(struct indexer *x, const struct item *item, const char *reason)
 {
     struct ds_error err = {0};
-    ds_log(DS_LOG_WARNING, "node", "entry=%s quarantined: %s", item->arrival.id, reason);
-    if (archive_quarantine(&x->services->archive, item->spool_path, item->arrival.id, reason,
-                           &err) != DS_OK) {
-        ds_log(DS_LOG_ERROR, "node", "entry=%s stays in the spool: %s", item->arrival.id, err.text);
+    const enum ds_status s =
+        archive_quarantine(&x->services->archive, item->spool_path, item->arrival.id, reason, &err);
+    if (s != DS_OK) {
+        try_later(x->services, item, s, &err);
         return;
     }
+    if (item->placed) {
+        (void)unlink(item->description.path);
+    }
+    ds_log(DS_LOG_WARNING, "node", "entry=%s quarantined: %s", item->arrival.id, reason);
+    ds_metric_add(DS_METRIC_QUARANTINED, NULL, NULL, 1);
     char detail[160];
     (void)snprintf(detail, sizeof(detail), "{\"entry\": \"%s\", \"cause\": \"not an instance\"}",
                    item->arrival.id);
@@ -118,11 +139,30 @@ static void set_aside(struct indexer *x, const struct item *item, const char *re
     }
 }
 
+/* Kept are reports, whose bytes are asked for, and the first instances of a batch where planning
+ * follows at once: studies are planned when they are complete, long after. */
+static void keep_or_free(struct batch *batch, struct item *item)
+{
+    const size_t bytes = carrier_original_bytes(item->original);
+    const bool fits = batch->streams && bytes <= KEPT_MAX_BYTES - batch->kept_bytes;
+    if (fits && item->description.row.kind == DB_ORIGINAL) {
+        batch->kept_bytes += bytes;
+    } else if (item->description.row.kind != DB_REPORT) {
+        carrier_original_free(item->original);
+        item->original = NULL;
+    }
+}
+
 /* true when the item waits for its row; false when it is done with, or left in the spool. */
 static bool prepare(struct indexer *x, struct item *item)
 {
     struct ds_error err = {0};
-    const enum ds_status s = describe(x, item, &err);
+    enum ds_status s = describe(x, item, &err);
+    if (s == DS_OK) {
+        bool taken = false;
+        s = archive_place(item->spool_path, item->description.path, &taken, &err);
+        item->placed = s == DS_OK && !taken;
+    }
     switch (s) {
     case DS_OK:
         return true;
@@ -130,10 +170,7 @@ static bool prepare(struct indexer *x, struct item *item)
         return false;
     case DS_ENOMEM:
     case DS_EIO:
-        ds_log(DS_LOG_ERROR, "node", "entry=%s status=%s cannot be read now: %s", item->arrival.id,
-               ds_status_name(s), err.text);
-        services_sleep(x->services, BACKOFF_FIRST_MS);
-        arrivals_add(x->services->arrivals, item->arrival.id);
+        try_later(x->services, item, s, &err);
         return false;
     default:
         set_aside(x, item, err.text);
@@ -148,27 +185,43 @@ static enum ds_status add_report(struct db *db, struct item *item, int64_t study
     char name[DICOM_UID_BYTES + 4];
     (void)snprintf(name, sizeof(name), "%s.dcm", item->description.sop_uid);
     int64_t id = 0;
-    return db_report_add(db, study_id, name, "application/dicom", "dicom", item->report.data,
-                         item->report.len, false, &id, err);
+    size_t len = 0;
+    const uint8_t *file = carrier_original_file(item->original, &len);
+    return db_report_add(db, study_id, name, "application/dicom", "dicom", file, len, false, &id,
+                         err);
 }
 
-static enum ds_status settle_one(struct item *item, const struct db_indexed *row,
+static enum ds_status remove_name(const char *path, struct ds_error *err)
+{
+    return unlink(path) == 0 || errno == ENOENT
+               ? DS_OK
+               : ds_fail(err, DS_EIO, "cannot remove a duplicate: %s", strerror(errno));
+}
+
+/* The row was there before, with a file somewhere. The name in the spool goes last: what is not
+ * done by then is done again. */
+static enum ds_status settle_duplicate(const struct item *item, const struct db_indexed *row,
+                                       struct ds_error *err)
+{
+    const char *ours = item->description.path;
+    const enum ds_status s = row->elsewhere || ds_file_exists(row->path)
+                                 ? remove_name(ours, err)
+                                 : archive_move_in(ours, row->path, err);
+    return s == DS_OK ? remove_name(item->spool_path, err) : s;
+}
+
+static enum ds_status settle_one(const struct item *item, const struct db_indexed *row,
                                  struct ds_error *err)
 {
-    const char *place = row->duplicate ? row->path : item->description.path;
-    if (row->duplicate && ds_file_exists(place)) {
-        return unlink(item->spool_path) == 0 ? DS_OK
-                                             : ds_fail(err, DS_EIO, "cannot remove a duplicate");
-    }
-    return archive_move_in(item->spool_path, place, err);
+    return row->duplicate ? settle_duplicate(item, row, err)
+                          : archive_settle(item->spool_path, item->description.path, err);
 }
 
-/* After the rows are there: reports, then the files to their places. A failure leaves the entry in
- * the spool, where the next start finds it. */
-static void settle(struct db *db, struct item *const *items, const struct db_indexed *rows,
-                   size_t count)
+/* After the rows are there: reports, then the names in the spool. What fails is tried again, with
+ * the row that it has. */
+static void settle(struct services *services, struct db *db, struct item *const *items,
+                   const struct db_indexed *rows, size_t count)
 {
-    const char *last = NULL;
     for (size_t i = 0; i < count; i++) {
         struct ds_error err = {0};
         enum ds_status s = DS_OK;
@@ -179,11 +232,13 @@ static void settle(struct db *db, struct item *const *items, const struct db_ind
             s = settle_one(items[i], &rows[i], &err);
         }
         if (s != DS_OK) {
-            ds_log(DS_LOG_ERROR, "node", "entry=%s status=%s stays in the spool: %s",
-                   items[i]->arrival.id, ds_status_name(s), err.text);
+            try_later(services, items[i], s, &err);
             continue;
         }
-        last = items[i]->description.path;
+        if (!rows[i].duplicate && items[i]->description.row.kind == DB_ORIGINAL &&
+            items[i]->original != NULL) {
+            originals_put(&services->originals, rows[i].instance_id, &items[i]->original);
+        }
         if (rows[i].duplicate || rows[i].reencoded) {
             ds_log(DS_LOG_INFO, "node", "instance=%lld came again%s: it is not sent twice",
                    (long long)rows[i].instance_id,
@@ -195,8 +250,24 @@ static void settle(struct db *db, struct item *const *items, const struct db_ind
                    (long long)rows[i].instance_id);
         }
     }
-    if (last != NULL && archive_sync_folder_of(last, NULL) != DS_OK) {
-        ds_log(DS_LOG_WARNING, "node", "the archive's folder cannot be flushed");
+}
+
+static bool are_in_one_folder(const char *one, const char *other)
+{
+    const size_t len = (size_t)(strrchr(one, '/') - one); /* archive_path puts one in */
+    return strncmp(one, other, len + 1) == 0 && strchr(other + len + 1, '/') == NULL;
+}
+
+/* A row on the disk says that the file's name is there, too. A batch is of one day, or of two. */
+static void sync_folders(struct item *const *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *path = items[i]->description.path;
+        const bool last =
+            i + 1 == count || !are_in_one_folder(path, items[i + 1]->description.path);
+        if (last && archive_sync_folder_of(path, NULL) != DS_OK) {
+            ds_log(DS_LOG_WARNING, "node", "the archive's folder cannot be flushed");
+        }
     }
 }
 
@@ -217,7 +288,9 @@ static enum ds_status write_rows(struct services *s, struct item *const *items, 
     }
     const enum ds_status status = db_index(db, rows, count, indexed, err);
     if (status == DS_OK) {
-        settle(db, items, indexed, count);
+        ds_metric_add(DS_METRIC_INDEXED, NULL, NULL, count);
+        settle(s, db, items, indexed, count);
+        bell_ring(&s->planning);
     }
     free(indexed);
     return status;
@@ -261,22 +334,41 @@ static void index_batch(struct indexer *x, struct batch *batch)
     size_t count = 0;
     for (size_t i = 0; i < batch->count && !services_stopping(x->services); i++) {
         if (prepare(x, &batch->items[i])) {
+            keep_or_free(batch, &batch->items[i]);
             ready[count++] = &batch->items[i];
         }
     }
     if (count > 0) {
+        sync_folders(ready, count);
         index_items(x, ready, count);
     }
     for (size_t i = 0; i < batch->count; i++) {
-        ds_bytes_free(&batch->items[i].report);
+        carrier_original_free(batch->items[i].original);
     }
 }
 
 static bool visit_entry(void *context, const struct spool_entry *entry)
 {
     struct indexer *x = context;
-    arrivals_add(x->services->arrivals, entry->id);
+    arrivals_add(x->services->arrivals, entry->id, NULL);
     return !services_stopping(x->services);
+}
+
+/* Where a rule lets instances through as they come, a batch is what has come meanwhile. */
+static int64_t begin_batch(struct batch *batch, struct services *s)
+{
+    DS_AUTO(settings_auto) struct settings *settings = services_settings(s);
+    const struct config *config = settings_config(settings);
+    bool at_once = false;
+    batch->streams = false;
+    batch->kept_bytes = 0;
+    for (size_t i = 0; i < config->rule_count; i++) {
+        if (config->rules[i].complete_after_ms == 0) {
+            at_once = true;
+            batch->streams = batch->streams || config->rules[i].has_protect;
+        }
+    }
+    return at_once ? 0 : GATHER_MS;
 }
 
 static void run(void *context)
@@ -288,17 +380,21 @@ static void run(void *context)
         ds_log(DS_LOG_ERROR, "node", "no memory for an indexer");
         return;
     }
+    (void)setpriority(PRIO_PROCESS, 0, NICENESS); /* on Linux: of this thread */
     while (!services_stopping(x->services)) {
         struct arrival taken[BATCH];
-        batch->count = arrivals_take(x->services->arrivals, taker, taken, BATCH, 1000, GATHER_MS);
+        batch->count = arrivals_take(x->services->arrivals, taker, taken, BATCH, 1000,
+                                     begin_batch(batch, x->services));
         for (size_t i = 0; i < batch->count; i++) {
             batch->items[i].arrival = taken[i];
-            batch->items[i].report = DS_BYTES_INIT(DICOM_FILE_MAX_BYTES);
+            batch->items[i].original = NULL;
+            batch->items[i].placed = false;
         }
         index_batch(x, batch);
         if (arrivals_overflowed(x->services->arrivals) &&
             spool_each(x->services->spool, visit_entry, x, NULL) != DS_OK) {
-            ds_log(DS_LOG_ERROR, "node", "the spool cannot be read again");
+            ds_log(DS_LOG_ERROR, "node", "the spool cannot be read again now");
+            arrivals_read_again(x->services->arrivals, BACKOFF_FIRST_MS);
         }
     }
     free(batch);
@@ -334,11 +430,6 @@ enum ds_status indexer_start(struct indexer **out, struct services *services, st
     }
     free(x);
     return s != DS_OK ? s : ds_fail(err, DS_ENOMEM, "cannot start the indexer's threads");
-}
-
-void indexer_add(struct indexer *x, const char *spool_id)
-{
-    arrivals_add(x->services->arrivals, spool_id);
 }
 
 bool indexer_stop(struct indexer *x, int64_t until_ms)

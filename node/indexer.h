@@ -17,8 +17,6 @@ struct indexer;
 /* Reads what a former run left in the spool, then starts the threads. */
 DS_CHECKED enum ds_status indexer_start(struct indexer **out, struct services *services,
                                         struct ds_error *err);
-/* An instance was accepted. From any thread; never blocks. */
-void indexer_add(struct indexer *x, const char *spool_id);
 /* After services_stop. What is not indexed stays in the spool for the next start. False when a
  * thread did not end in time. NULL is fine. */
 DS_CHECKED bool indexer_stop(struct indexer *x, int64_t until_ms);

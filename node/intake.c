@@ -3,13 +3,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "node/answering.h"
+#include "node/asking.h"
 #include "scp/scp.h"
 
 #include <stdlib.h>
 
 struct intake {
     struct services *services;
-    struct indexer *indexer;
     struct scp *plain, *tls;
 };
 
@@ -45,15 +46,10 @@ static bool may(void *context, const struct dicom_peer *peer, enum scp_right rig
     const struct intake *i = context;
     DS_AUTO(settings_auto) struct settings *settings = services_settings(i->services);
     const struct config_peer *known = caller(settings, peer);
-    const unsigned bit = right == SCP_RIGHT_STORE ? CONFIG_MAY_STORE : CONFIG_MAY_ECHO;
+    const unsigned bit = right == SCP_RIGHT_STORE    ? CONFIG_MAY_STORE
+                         : right == SCP_RIGHT_COMMIT ? CONFIG_MAY_COMMIT
+                                                     : CONFIG_MAY_ECHO;
     return known != NULL && (known->may & bit) != 0;
-}
-
-static void stored(void *context, const struct spool_entry *entry, const struct dicom_peer *peer)
-{
-    (void)peer;
-    const struct intake *i = context;
-    indexer_add(i->indexer, entry->id);
 }
 
 static void closed(void *context, const struct dicom_peer *peer, unsigned count)
@@ -63,16 +59,64 @@ static void closed(void *context, const struct dicom_peer *peer, unsigned count)
            (unsigned long long)peer->association, peer->calling_ae, count);
 }
 
+/* ---- storage commitment ---- */
+
+static bool may_ask(void *context, const struct dicom_peer *peer)
+{
+    return may(context, peer, SCP_RIGHT_COMMIT);
+}
+
+static enum ds_status asked(void *context, const struct dicom_peer *peer,
+                            const struct dicom_commitment *request, struct ds_error *err)
+{
+    const struct intake *i = context;
+    DS_AUTO(settings_auto) struct settings *settings = services_settings(i->services);
+    const struct config_peer *known = caller(settings, peer);
+    return known == NULL ? ds_fail(err, DS_EREFUSED, "the peer is not known any more")
+                         : answering_take_request(i->services, known->name, peer, request, err);
+}
+
+static enum ds_status reported(void *context, const struct dicom_peer *peer,
+                               const struct dicom_commitment *report, bool *known,
+                               struct ds_error *err)
+{
+    const struct intake *i = context;
+    DS_AUTO(settings_auto) struct settings *settings = services_settings(i->services);
+    const struct config_peer *from = caller(settings, peer);
+    return from == NULL ? ds_fail(err, DS_EREFUSED, "the peer is not known any more")
+                        : asking_take_report(i->services, from, report, known, err);
+}
+
+static bool due(void *context, const struct dicom_peer *peer, struct dicom_commitment *out,
+                uint64_t *token)
+{
+    const struct intake *i = context;
+    return offers_take(i->services->offers, peer->calling_ae, out, token);
+}
+
+static void done(void *context, uint64_t token, bool taken)
+{
+    const struct intake *i = context;
+    offers_done(i->services->offers, token, taken);
+}
+
 static enum ds_status start_one(struct intake *i, const struct config *c, uint16_t port,
                                 const struct dicom_tls *tls, struct scp **out, struct ds_error *err)
 {
+    const struct scp_commitment commitment = {.context = i,
+                                              .may_ask = may_ask,
+                                              .asked = asked,
+                                              .reported = reported,
+                                              .due = due,
+                                              .done = done};
     const struct scp_policy policy = {
-        .context = i, .knows = knows, .may = may, .stored = stored, .closed = closed};
+        .context = i, .knows = knows, .may = may, .closed = closed, .commitment = &commitment};
     const struct dicom_listener_options options = {
         .address = c->address,
         .port = port,
         .ae_title = c->ae_title,
         .max_associations = c->max_associations,
+        .timeout_s = (unsigned)(c->dicom_timeout_ms / 1000),
         .transfer_syntaxes = (const char *const *)c->transfer_syntaxes.items,
         .transfer_syntax_count = c->transfer_syntaxes.count,
         .only_known_classes = c->only_known_sop_classes,
@@ -80,8 +124,7 @@ static enum ds_status start_one(struct intake *i, const struct config *c, uint16
     return port == 0 ? DS_OK : scp_start(out, &options, i->services->spool, &policy, err);
 }
 
-enum ds_status intake_start(struct intake **out, struct services *services, struct indexer *indexer,
-                            struct ds_error *err)
+enum ds_status intake_start(struct intake **out, struct services *services, struct ds_error *err)
 {
     *out = NULL;
     struct intake *i = calloc(1, sizeof(*i));
@@ -89,7 +132,6 @@ enum ds_status intake_start(struct intake **out, struct services *services, stru
         return ds_fail(err, DS_ENOMEM, "out of memory");
     }
     i->services = services;
-    i->indexer = indexer;
     DS_AUTO(settings_auto) struct settings *settings = services_settings(services);
     const struct config *c = settings_config(settings);
     struct dicom_tls tls;
@@ -108,6 +150,20 @@ enum ds_status intake_start(struct intake **out, struct services *services, stru
     }
     *out = i;
     return DS_OK;
+}
+
+enum ds_status intake_reload(struct intake *i, const struct settings *settings,
+                             struct ds_error *err)
+{
+    if (i->tls == NULL || settings_config(settings)->tls_port == 0) {
+        return DS_OK;
+    }
+    struct dicom_tls tls;
+    const char **trusted = NULL;
+    enum ds_status s = settings_listener_tls(settings, &tls, &trusted, err);
+    s = s == DS_OK ? scp_reload_tls(i->tls, &tls, err) : s;
+    free(trusted);
+    return s;
 }
 
 uint16_t intake_port(const struct intake *i)

@@ -130,6 +130,9 @@ static int run(const char *path)
     /* Buffers of this size go back to the system when they are freed. Without a number of our own,
      * glibc raises its limit with every large one, and keeps them. */
     (void)mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);
+    /* What is smaller comes and goes with each slice: giving it back and taking it again each time
+     * costs more than hashing it. */
+    (void)mallopt(M_TRIM_THRESHOLD, 8 * 1024 * 1024);
 
     struct ds_error err = {0};
     struct node *node = NULL;

@@ -5,13 +5,19 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "config/control.h"
+#include "node/committer.h"
 #include "node/completer.h"
+#include "node/control.h"
 #include "node/database.h"
 #include "node/deliverer.h"
 #include "node/dropfolder.h"
 #include "node/indexer.h"
 #include "node/intake.h"
+#include "node/operator.h"
+#include "node/retention.h"
 #include "node/thread.h"
+#include "node/watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,15 +37,19 @@ struct node {
     char *config_path;
     struct indexer *indexer;
     struct intake *intake;
+    struct watch *watch;
+    struct control *control;
     struct database *database;
     struct completer *completer;
     struct dropfolder *dropfolder;
     struct deliverer *deliverer;
+    struct committer *committer;
+    struct retention *retention;
     struct thread waker;
     bool waker_started;
 };
 
-/* Rings the bell when another node, or we, have planned deliveries. */
+/* Rings the bells when another node, or we, have planned deliveries or heard of a study. */
 static void wake(void *context)
 {
     struct services *s = context;
@@ -50,6 +60,7 @@ static void wake(void *context)
             services_sleep(s, WAKE_EVERY_MS);
         } else if (woken) {
             bell_ring(&s->bell);
+            bell_ring(&s->planning);
         }
     }
 }
@@ -64,13 +75,24 @@ static enum ds_status make_state_dir(const struct config *c, struct ds_error *er
     return ds_file_make_folders(c->state_dir, mode, err);
 }
 
+/* A file is there to be indexed. */
+static void arrived(void *context, const struct spool_entry *entry)
+{
+    struct services *s = context;
+    arrivals_add(s->arrivals, entry->id, entry->has_file_hash ? entry->file_hash : NULL);
+}
+
 static enum ds_status open_spool(struct node *n, const struct config *c, struct ds_error *err)
 {
     DS_AUTO(ds_string_free) char *folder = ds_file_join(c->state_dir, "spool");
     if (folder == NULL) {
         return ds_fail(err, DS_ENOMEM, "out of memory");
     }
-    const struct spool_options options = {.folder = folder, .min_free_bytes = c->min_free_bytes};
+    const struct spool_options options = {.folder = folder,
+                                          .min_free_bytes = c->min_free_bytes,
+                                          .journal_bytes = c->journal_bytes,
+                                          .arrived = arrived,
+                                          .context = &n->services};
     return spool_open(&n->services.spool, &options, err);
 }
 
@@ -79,6 +101,7 @@ static enum ds_status open_state(struct node *n, struct ds_error *err)
     DS_AUTO(settings_auto) struct settings *settings = services_settings(&n->services);
     const struct config *c = settings_config(settings);
     ds_log_set_level(c->log_level);
+    ds_log_set_format(c->log_format);
     enum ds_status s = make_state_dir(c, err);
     if (s == DS_OK) {
         s = archive_open(&n->services.archive, c->state_dir, err);
@@ -87,20 +110,22 @@ static enum ds_status open_state(struct node *n, struct ds_error *err)
         ds_scratch_set_folder(n->services.archive.state_dir);
         s = arrivals_new(&n->services.arrivals, QUEUE_ENTRIES, err);
     }
+    if (s == DS_OK) {
+        s = offers_new(&n->services.offers, err);
+    }
     return s == DS_OK ? open_spool(n, c, err) : s;
 }
 
-/* For whoever started us with port 0 or wants to know without reading the log. */
-static enum ds_status write_ports(const struct node *n, struct ds_error *err)
+static enum ds_status start_control(struct node *n, struct ds_error *err)
 {
-    char text[64];
-    const int len = snprintf(text, sizeof(text), "{\"dicom\":%u,\"tls\":%u}\n",
-                             intake_port(n->intake), intake_tls_port(n->intake));
-    DS_AUTO(ds_string_free) char *path = ds_file_join(n->services.archive.state_dir, "ports.json");
-    if (path == NULL || len < 0) {
+    DS_AUTO(settings_auto) struct settings *settings = services_settings(&n->services);
+    DS_AUTO(ds_string_free)
+    char *path = ds_file_join(n->services.archive.state_dir, CONTROL_SOCKET);
+    if (path == NULL) {
         return ds_fail(err, DS_ENOMEM, "out of memory");
     }
-    return ds_file_write(path, text, (size_t)len, DS_FILE_REPLACE, 0600, err);
+    return control_start(&n->control, path, settings_config(settings)->control_group,
+                         operator_verbs, &n->services, err);
 }
 
 static enum ds_status start_threads(struct node *n, struct ds_error *err)
@@ -108,10 +133,15 @@ static enum ds_status start_threads(struct node *n, struct ds_error *err)
     struct services *services = &n->services;
     enum ds_status s = indexer_start(&n->indexer, services, err);
     if (s == DS_OK) {
-        s = intake_start(&n->intake, services, n->indexer, err);
+        s = intake_start(&n->intake, services, err);
     }
     if (s == DS_OK) {
-        s = write_ports(n, err);
+        const struct ports listeners = {.dicom = intake_port(n->intake),
+                                        .tls = intake_tls_port(n->intake)};
+        s = watch_start(&n->watch, services, &listeners, err);
+    }
+    if (s == DS_OK) {
+        s = start_control(n, err);
     }
     if (s == DS_OK) {
         s = database_start(&n->database, services, err);
@@ -124,6 +154,12 @@ static enum ds_status start_threads(struct node *n, struct ds_error *err)
     }
     if (s == DS_OK) {
         s = deliverer_start(&n->deliverer, services, err);
+    }
+    if (s == DS_OK) {
+        s = committer_start(&n->committer, services, err);
+    }
+    if (s == DS_OK) {
+        s = retention_start(&n->retention, services, err);
     }
     if (s == DS_OK) {
         s = thread_start(&n->waker, wake, services, err);
@@ -165,8 +201,8 @@ enum ds_status node_start(struct node **out, const char *config_path, struct ds_
         (void)clean; /* the process ends next either way */
         return s;
     }
-    ds_log(DS_LOG_INFO, "node", "ready dicom=%u tls=%u", intake_port(n->intake),
-           intake_tls_port(n->intake));
+    ds_log(DS_LOG_INFO, "node", "ready dicom=%u tls=%u web=%u", intake_port(n->intake),
+           intake_tls_port(n->intake), watch_web_port(n->watch));
     *out = n;
     return DS_OK;
 }
@@ -189,32 +225,37 @@ static void say_what_needs_restart(const struct config *before, const struct con
         {before->tls_port != after->tls_port, "node.dicom.tls_port"},
         {differ(before->address, after->address), "node.dicom.address"},
         {before->max_associations != after->max_associations, "node.dicom.max_associations"},
+        {before->dicom_timeout_ms != after->dicom_timeout_ms, "node.dicom.timeout"},
         {differ(before->ae_title, after->ae_title), "node.ae_title (for who calls us)"},
         {differ(before->state_dir, after->state_dir), "node.state_dir"},
+        {differ(before->shared_archive, after->shared_archive), "node.shared_archive"},
+        {differ(before->control_group, after->control_group), "node.control_group"},
         {differ(before->database_url, after->database_url), "database.url"},
+        {differ(before->web_address, after->web_address), "node.web.address"},
+        {before->web_port != after->web_port, "node.web.port"},
         {before->min_free_bytes != after->min_free_bytes, "node.min_free"},
+        {before->journal_bytes != after->journal_bytes, "node.journal"},
     };
     for (size_t i = 0; i < DS_ARRAY_SIZE(fixed); i++) {
         if (fixed[i].changed) {
             ds_log(DS_LOG_WARNING, "node", "%s changes with the next restart", fixed[i].key);
         }
     }
-    if (after->tls_port != 0) {
-        ds_log(DS_LOG_INFO, "node",
-               "the TLS listener trusts the certificates that it started with until a restart");
-    }
 }
 
 enum ds_status node_reload(struct node *n, struct ds_error *err)
 {
     struct settings *fresh = NULL;
-    const enum ds_status s = settings_load(&fresh, n->config_path, err);
+    enum ds_status s = settings_load(&fresh, n->config_path, err);
+    s = s == DS_OK ? intake_reload(n->intake, fresh, err) : s;
     if (s != DS_OK) {
+        settings_release(fresh);
         return s;
     }
     DS_AUTO(settings_auto) struct settings *before = services_settings(&n->services);
     say_what_needs_restart(settings_config(before), settings_config(fresh));
     ds_log_set_level(settings_config(fresh)->log_level);
+    ds_log_set_format(settings_config(fresh)->log_format);
     services_set_settings(&n->services, fresh);
     return deliverer_reload(n->deliverer, err);
 }
@@ -223,10 +264,14 @@ enum ds_status node_reload(struct node *n, struct ds_error *err)
 
 static bool stop_threads(struct node *n, int64_t until_ms)
 {
-    bool clean = indexer_stop(n->indexer, until_ms);
+    bool clean = control_stop(n->control, until_ms);
+    clean = watch_stop(n->watch, until_ms) && clean;
+    clean = indexer_stop(n->indexer, until_ms) && clean;
     clean = completer_stop(n->completer, until_ms) && clean;
     clean = dropfolder_stop(n->dropfolder, until_ms) && clean;
     clean = deliverer_stop(n->deliverer, until_ms) && clean;
+    clean = committer_stop(n->committer, until_ms) && clean;
+    clean = retention_stop(n->retention, until_ms) && clean;
     if (n->waker_started) {
         clean = thread_join(&n->waker, until_ms) && clean;
     }

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "dicom/transfer_syntax.h"
 #include "node/backoff.h"
 #include "node/part10.h"
@@ -18,10 +19,12 @@ static const char *const sidecar_syntaxes[SIDECAR_SYNTAXES] = {DICOM_EXPLICIT_LE
 
 /* ---- outcomes ---- */
 
-void parcel_decide(struct parcel *p, enum db_delivery_state state, const char *cause,
+static void decide(struct parcel *p, enum db_delivery_state state, const char *cause,
                    int64_t retry_after_ms)
 {
-    (void)snprintf(p->cause, sizeof(p->cause), "%s", cause);
+    if (cause != p->cause) {
+        (void)snprintf(p->cause, sizeof(p->cause), "%s", cause);
+    }
     p->result.id = p->delivery->id;
     p->result.state = state;
     p->result.cause = p->cause;
@@ -30,38 +33,60 @@ void parcel_decide(struct parcel *p, enum db_delivery_state state, const char *c
     p->decided = true;
 }
 
+/* After its own pause, which grows with its attempts; a dead letter when it had all of them. */
+static void decide_to_retry(const struct worker *w, struct parcel *p, const char *cause)
+{
+    const struct config_retry *retry = &w->peer->retry;
+    const unsigned attempts = p->delivery->attempts + 1;
+    if (retry->attempts > 0 && attempts >= retry->attempts) {
+        (void)snprintf(p->cause, sizeof(p->cause), "given up after %u attempts: %.150s", attempts,
+                       cause);
+        decide(p, DB_FAILED, p->cause, 0);
+        return;
+    }
+    decide(p, DB_READY, cause, backoff_for(retry, attempts));
+}
+
+static void say(const struct worker *w, enum ds_log_level level, const struct parcel *p,
+                const char *status)
+{
+    ds_log(level, "node", "peer=%s delivery=%lld attempt=%u status=%s %s: %s", w->peer->name,
+           (long long)p->delivery->id, p->delivery->attempts + 1, status,
+           p->result.state == DB_READY ? "will be tried again" : "failed", p->cause);
+}
+
 static void decide_by_outcome(const struct worker *w, struct parcel *p, const struct scu_outcome *o)
 {
+    char status[8] = "none";
     p->result.answered = o->answered;
     p->result.dimse_status = o->dimse_status;
+    if (o->answered) {
+        (void)snprintf(status, sizeof(status), "%04x", o->dimse_status);
+    }
     switch (o->verdict) {
     case SCU_DELIVERED:
     case SCU_WARNING:
-        parcel_decide(p, DB_SENT, o->cause, 0);
-        break;
+        decide(p, DB_SENT, o->cause, 0);
+        return;
     case SCU_TRANSIENT:
-        parcel_decide(p, DB_READY, o->cause, backoff_drawn_ms(p->delivery->attempts + 1));
+        decide_to_retry(w, p, o->cause);
         break;
     case SCU_PERMANENT:
-        parcel_decide(p, DB_FAILED, o->cause, 0);
+        decide(p, DB_FAILED, o->cause, 0);
         break;
     }
-    if (o->verdict == SCU_TRANSIENT || o->verdict == SCU_PERMANENT) {
-        ds_log(DS_LOG_WARNING, "node", "peer=%s delivery=%lld status=%04x %s: %s", w->peer->name,
-               (long long)p->delivery->id, o->dimse_status,
-               o->verdict == SCU_TRANSIENT ? "will be tried again" : "failed", o->cause);
-    }
+    say(w, DS_LOG_WARNING, p, status);
 }
 
 /* What our own side could not do: disk and database pass, the rest does not. */
 static void decide_by_error(const struct worker *w, struct parcel *p, const struct ds_error *err)
 {
-    const bool passes = err->status == DS_EIO || err->status == DS_ENOMEM;
-    parcel_decide(p, passes ? DB_READY : DB_FAILED, err->text,
-                  passes ? backoff_drawn_ms(p->delivery->attempts + 1) : 0);
-    ds_log(DS_LOG_ERROR, "node", "peer=%s delivery=%lld status=%s %s: %s", w->peer->name,
-           (long long)p->delivery->id, ds_status_name(err->status),
-           passes ? "will be tried again" : "failed", err->text);
+    if (err->status == DS_EIO || err->status == DS_ENOMEM) {
+        decide_to_retry(w, p, err->text);
+    } else {
+        decide(p, DB_FAILED, err->text, 0);
+    }
+    say(w, DS_LOG_ERROR, p, ds_status_name(err->status));
 }
 
 /* ---- what is sent ---- */
@@ -144,8 +169,14 @@ static size_t agreed_syntaxes(const struct worker *w, const struct db_delivery *
 
 static struct scu_outcome send_object(struct worker *w, const struct scu_object *object)
 {
+    const int64_t begun_us = ds_clock_monotonic_us();
     const struct scu_outcome outcome = scu_link_send(w->link, object);
+    ds_metric_observe(DS_METRIC_SEND_SECONDS, w->peer->name, ds_clock_monotonic_us() - begun_us);
+    if (scu_was_delivered(&outcome)) {
+        ds_metric_add(DS_METRIC_SENT_BYTES, w->peer->name, NULL, object->len);
+    }
     w->last_sent_ms = ds_clock_monotonic_ms();
+    rate_spend(&w->state->rate, object->len, w->last_sent_ms);
     return outcome;
 }
 
@@ -228,7 +259,11 @@ static enum ds_status make_carrier(struct worker *w, struct db *db, const struct
     DS_AUTO(budget_give)
     struct budget_share share =
         budget_take(&w->services->budget, budget_for_carrier(i->path, is_native));
-    return protector_make(&w->cache, db, w->settings, w->peer, d, syntax, beside, made, err);
+    const int64_t begun_us = ds_clock_monotonic_us();
+    const enum ds_status s = protector_make(&w->services->originals, &w->cache, db, w->settings,
+                                            w->peer, d, syntax, beside, made, err);
+    ds_metric_observe(DS_METRIC_PROTECT_SECONDS, NULL, ds_clock_monotonic_us() - begun_us);
+    return s;
 }
 
 static enum ds_status send_carrier(struct worker *w, struct db *db, struct parcel *p,
@@ -331,26 +366,40 @@ static enum ds_status send_in_one_of(struct worker *w, struct db *db, struct par
     return s;
 }
 
-void parcel_send(struct worker *w, struct db *db, struct parcel *p)
+static enum parcel_fate fate_of(struct worker *w, struct parcel *p, const struct scu_outcome *o,
+                                bool *for_good)
+{
+    if (o->of_link) {
+        (void)snprintf(p->cause, sizeof(p->cause), "%s", o->cause);
+        *for_good = o->verdict == SCU_PERMANENT;
+        return PARCEL_UNREACHED;
+    }
+    decide_by_outcome(w, p, o);
+    if (o->answered) {
+        return PARCEL_ANSWERED;
+    }
+    return o->verdict == SCU_TRANSIENT ? PARCEL_BROKE : PARCEL_KEPT;
+}
+
+enum parcel_fate parcel_send(struct worker *w, struct db *db, struct parcel *p, bool *for_good)
 {
     const char *syntaxes[SYNTAX_CHOICES_MAX];
     const size_t n = agreed_syntaxes(w, p->delivery, syntaxes);
+    struct scu_outcome outcome = {0};
     if (n == 0) {
-        const struct scu_outcome refused = {
+        outcome = (struct scu_outcome){
             .verdict = SCU_PERMANENT,
             .cause = "the peer accepts no presentation context for the SOP class in a transfer "
                      "syntax that can be sent"};
-        decide_by_outcome(w, p, &refused);
-        return;
+        return fate_of(w, p, &outcome, for_good);
     }
     const int64_t begun_us = ds_clock_monotonic_ms() * 1000;
-    struct scu_outcome outcome = {0};
     struct ds_error err = {0};
     const enum ds_status s = send_in_one_of(w, db, p, syntaxes, n, &outcome, &err);
     p->result.duration_us = ds_clock_monotonic_ms() * 1000 - begun_us;
-    if (s == DS_OK) {
-        decide_by_outcome(w, p, &outcome);
-    } else {
+    if (s != DS_OK) {
         decide_by_error(w, p, &err);
+        return PARCEL_KEPT;
     }
+    return fate_of(w, p, &outcome, for_good);
 }

@@ -20,7 +20,15 @@ struct parcel {
     struct db_delivery_result result;
     char sent_uid[DICOM_UID_BYTES];
     char cause[DS_ERROR_TEXT_BYTES];
-    bool decided, written;
+    bool decided;
+    struct lease *lease;
+};
+
+enum parcel_fate {
+    PARCEL_ANSWERED,  /* by the peer, whatever the status */
+    PARCEL_KEPT,      /* not sent, for a reason that is not the peer's to mend */
+    PARCEL_BROKE,     /* the association broke on it; it comes back after its own pause */
+    PARCEL_UNREACHED, /* no association: not tried, not decided */
 };
 
 /* The contexts that the parcels need, from first on and for as many as fit into one association.
@@ -29,12 +37,9 @@ size_t parcel_contexts(const struct worker *w, const struct parcel *parcels, siz
                        size_t first, struct dicom_context contexts[PARCEL_CONTEXTS_MAX],
                        size_t *context_count);
 
-/* Sends over the worker's link, in the best syntax that the peer accepted, and decides. What fails
- * is logged. */
-void parcel_send(struct worker *w, struct db *db, struct parcel *p);
-
-/* retry_after_ms: for DB_READY. */
-void parcel_decide(struct parcel *p, enum db_delivery_state state, const char *cause,
-                   int64_t retry_after_ms);
+/* Sends over the worker's link, in the best syntax that the peer accepted, and decides, unless it
+ * is unreached: then cause says why and *for_good that only a person can change it. What fails is
+ * logged. */
+enum parcel_fate parcel_send(struct worker *w, struct db *db, struct parcel *p, bool *for_good);
 
 #endif

@@ -3,7 +3,7 @@
  * patience - studies that could not be planned: when to try again, and what was said about them.
  *
  * A fixed table: a study that does not fit is tried and talked about more often than it should,
- * which is no harm. One thread.
+ * which is no harm. One thread at a time.
  */
 #ifndef DICOMSTEGO_NODE_PATIENCE_H
 #define DICOMSTEGO_NODE_PATIENCE_H

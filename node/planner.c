@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "carrier/carrier.h"
 #include "node/protector.h"
 
@@ -198,10 +199,12 @@ static enum ds_status plan_original(struct sealing *s, size_t position, struct d
                     budget_for_carrier(instance->path,
                                        dicom_transfer_syntax_is_native(instance->transfer_syntax)));
     DS_AUTO(carrier_original_auto) struct carrier_original *original = NULL;
-    enum ds_status status = protector_load_original(instance, &original, err);
+    enum ds_status status =
+        protector_load_original(&s->due->services->originals, instance, &original, err);
     if (status == DS_EFORMAT || status == DS_EAUTH) {
         ds_log(DS_LOG_ERROR, "node", "instance=%lld quarantined: %s", (long long)instance->id,
                err->text);
+        ds_metric_add(DS_METRIC_QUARANTINED, NULL, NULL, 1);
         return db_instance_quarantine(s->due->db, instance->id, err->text, err);
     }
     if (status == DS_OK) {
@@ -209,6 +212,7 @@ static enum ds_status plan_original(struct sealing *s, size_t position, struct d
     }
     if (status == DS_OK) {
         s->planned[s->planned_count++] = position;
+        originals_put(&s->due->services->originals, instance->id, &original);
     }
     return status;
 }
@@ -318,6 +322,19 @@ static enum ds_status keep_capsule(const struct sealing *s, struct draft *draft,
                               &draft->saved, err);
 }
 
+/* A manifest with its signature: 256 bytes at most, with an RSA key of 4096 bits 768. */
+#define TOKEN_MAX_BYTES 768U
+
+/* An integrity token needs that and our certificate, whatever the image: the capacity beyond it is
+ * not asked for. */
+static size_t enough_bytes(const struct sealing *s)
+{
+    const struct stego_identity *own = settings_identity(s->due->settings);
+    return s->due->rule->protect.payload == CONFIG_PAYLOAD_INTEGRITY
+               ? TOKEN_MAX_BYTES + stego_certificate_bytes(stego_identity_certificate(own))
+               : 0;
+}
+
 static enum ds_status prepare_sealing(struct sealing *s, struct ds_error *err)
 {
     if (settings_identity(s->due->settings) == NULL) {
@@ -331,6 +348,7 @@ static enum ds_status prepare_sealing(struct sealing *s, struct ds_error *err)
         .measurement = named_measurement(&s->due->rule->protect),
         .references = s->due->renamed,
         .instances = s->due->count,
+        .enough_bytes = enough_bytes(s),
     };
     s->planned = calloc(s->due->count + 1, sizeof(*s->planned));
     s->slots = calloc(s->due->count + 1, sizeof(*s->slots));

@@ -28,14 +28,28 @@ enum ds_status protector_map_file(const struct db_instance *instance, struct ds_
     return s == DS_OK ? check_file(instance, hash, err) : s;
 }
 
-enum ds_status protector_load_original(const struct db_instance *instance,
+static enum ds_status open_indexed(struct carrier_original **out,
+                                   const struct db_instance *instance, struct ds_error *err)
+{
+    struct carrier_hashes known = {.has_pixels = instance->has_pixel_hash};
+    memcpy(known.pixel, instance->pixel_hash, sizeof(known.pixel));
+    memcpy(known.dataset, instance->dataset_hash, sizeof(known.dataset));
+    memcpy(known.file, instance->file_hash, sizeof(known.file));
+    return carrier_original_open_known(out, instance->path, &known, instance->transfer_syntax, err);
+}
+
+enum ds_status protector_load_original(struct originals *kept, const struct db_instance *instance,
                                        struct carrier_original **out, struct ds_error *err)
 {
     *out = NULL;
-    DS_AUTO(carrier_original_auto) struct carrier_original *original = NULL;
-    enum ds_status s = carrier_original_open(&original, instance->path, err);
+    DS_AUTO(carrier_original_auto)
+    struct carrier_original *original = originals_take(kept, instance->id);
+    enum ds_status s = original != NULL ? DS_OK : open_indexed(&original, instance, err);
     if (s == DS_OK) {
         s = check_file(instance, carrier_original_hashes(original)->file, err);
+    }
+    if (s == DS_OK) {
+        s = carrier_original_read(original, err);
     }
     if (s == DS_OK) {
         *out = original;
@@ -104,7 +118,7 @@ const struct config_protect *protector_rule(const struct settings *settings,
     return rule != NULL && rule->has_protect ? &rule->protect : NULL;
 }
 
-enum ds_status protector_make(struct capsule_cache *cache, struct db *db,
+enum ds_status protector_make(struct originals *kept, struct capsule_cache *cache, struct db *db,
                               const struct settings *settings, const struct config_peer *peer,
                               const struct db_delivery *delivery, const char *transfer_syntax,
                               const char *beside_syntax, struct carrier_made *out,
@@ -114,7 +128,7 @@ enum ds_status protector_make(struct capsule_cache *cache, struct db *db,
     enum ds_status s = load_capsule(cache, db, settings, delivery->capsule_row, err);
     DS_AUTO(carrier_original_auto) struct carrier_original *original = NULL;
     if (s == DS_OK) {
-        s = protector_load_original(&delivery->instance, &original, err);
+        s = protector_load_original(kept, &delivery->instance, &original, err);
     }
     if (s != DS_OK) {
         return s;

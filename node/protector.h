@@ -8,14 +8,16 @@
 #include "base/map.h"
 #include "carrier/carrier.h"
 #include "db/db.h"
+#include "node/originals.h"
 #include "node/settings.h"
 
 /* An instance in the archive. DS_EAUTH when it is not the file that was indexed. *out needs
  * ds_map_close, also on failure. */
 DS_CHECKED enum ds_status protector_map_file(const struct db_instance *instance, struct ds_map *out,
                                              struct ds_error *err);
-/* The same, loaded. */
-DS_CHECKED enum ds_status protector_load_original(const struct db_instance *instance,
+/* The same, loaded; or taken from those that were loaded a moment ago. */
+DS_CHECKED enum ds_status protector_load_original(struct originals *kept,
+                                                  const struct db_instance *instance,
                                                   struct carrier_original **out,
                                                   struct ds_error *err);
 
@@ -36,8 +38,8 @@ const struct config_protect *protector_rule(const struct settings *settings,
 /* Makes the delivery's carrier or sidecar for peer in transfer_syntax and proves it. beside_syntax:
  * of what goes beside a sidecar, where that is not the original itself.
  * DS_EUNSUPPORTED: there is no lossless form of this image in it. */
-DS_CHECKED enum ds_status protector_make(struct capsule_cache *cache, struct db *db,
-                                         const struct settings *settings,
+DS_CHECKED enum ds_status protector_make(struct originals *kept, struct capsule_cache *cache,
+                                         struct db *db, const struct settings *settings,
                                          const struct config_peer *peer,
                                          const struct db_delivery *delivery,
                                          const char *transfer_syntax, const char *beside_syntax,

@@ -2,6 +2,7 @@
 #include "node/recoverer.h"
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "node/protector.h"
 #include "node/recovery.h"
 
@@ -67,6 +68,8 @@ static enum ds_status refuse_one(struct recovery *r, const struct db_instance *c
     ds_log(DS_LOG_WARNING, "node", "study=%lld instance=%lld status=%s carrier refused: %s",
            (long long)carrier->study_id, (long long)carrier->id, ds_status_name(why), reason);
     r->refused_count++;
+    ds_metric_add(DS_METRIC_REFUSED, NULL, NULL, 1);
+    ds_metric_add(DS_METRIC_QUARANTINED, NULL, NULL, 1);
     const struct db_event event = {.kind = "refused",
                                    .instance_id = carrier->id,
                                    .study_id = carrier->study_id,
@@ -358,6 +361,7 @@ enum ds_status recoverer_plan(const struct due_study *due, struct draft *draft,
                                        .trust = settings_trust(due->settings)};
     const enum ds_status s = recover_all(&r, err);
     if (s == DS_OK) {
+        ds_metric_add(DS_METRIC_RECOVERED, NULL, NULL, r.restored_count);
         ds_log(DS_LOG_INFO, "node", "study=%lld recovered %zu of %u instances, refused %zu",
                (long long)due->study->study_id, r.restored_count, due->study->pending,
                r.refused_count);

@@ -9,19 +9,25 @@ void services_init(struct services *s)
 {
     memset(s, 0, sizeof(*s));
     bell_init(&s->bell);
+    bell_init(&s->planning);
+    originals_init(&s->originals);
     budget_init(&s->budget, BUDGET_TOTAL_BYTES);
     (void)pthread_mutex_init(&s->lock, NULL);
     atomic_init(&s->stopping, false);
+    atomic_init(&s->hurries, 0);
     atomic_init(&s->db, NULL);
 }
 
 void services_finish(struct services *s)
 {
     settings_release(s->settings);
+    spool_close(s->spool); /* until then it tells of arrivals */
     arrivals_free(s->arrivals);
-    spool_close(s->spool);
+    offers_free(s->offers);
     (void)pthread_mutex_destroy(&s->lock);
+    originals_finish(&s->originals);
     budget_finish(&s->budget);
+    bell_finish(&s->planning);
     bell_finish(&s->bell);
 }
 
@@ -41,6 +47,7 @@ void services_set_settings(struct services *s, struct settings *settings)
     (void)pthread_mutex_unlock(&s->lock);
     settings_release(old);
     bell_ring(&s->bell);
+    bell_ring(&s->planning);
 }
 
 struct db *services_db(struct services *s)
@@ -56,6 +63,13 @@ bool services_stopping(struct services *s)
 void services_stop(struct services *s)
 {
     atomic_store(&s->stopping, true);
+    bell_ring(&s->bell);
+    bell_ring(&s->planning);
+}
+
+void services_hurry(struct services *s)
+{
+    (void)atomic_fetch_add(&s->hurries, 1);
     bell_ring(&s->bell);
 }
 

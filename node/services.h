@@ -13,6 +13,8 @@
 #include "node/arrivals.h"
 #include "node/bell.h"
 #include "node/budget.h"
+#include "node/offers.h"
+#include "node/originals.h"
 #include "node/settings.h"
 #include "scp/spool.h"
 
@@ -21,11 +23,15 @@
 struct services {
     struct bell
         bell; /* rung for new deliveries, new settings, a database that came back, the stop */
-    struct budget budget; /* working memory for whoever handles images */
+    struct bell planning;       /* rung for instances, reports and hints, new settings, the stop */
+    struct budget budget;       /* working memory for whoever handles images */
+    struct originals originals; /* from the indexer to whoever plans and protects */
     struct archive archive;
     struct spool *spool;
     struct arrivals *arrivals; /* from the listeners to the indexer */
+    struct offers *offers;     /* reports for associations of their peers */
     atomic_bool stopping;
+    atomic_uint hurries; /* how often an operator said that pauses after failures are over */
     _Atomic(struct db *) db;
     pthread_mutex_t lock;
     struct settings *settings; /* under lock */
@@ -42,6 +48,8 @@ void services_set_settings(struct services *s, struct settings *settings);
 struct db *services_db(struct services *s); /* NULL: away or not open yet */
 bool services_stopping(struct services *s);
 void services_stop(struct services *s);
+/* Peers that pause after failures are asked again at once. */
+void services_hurry(struct services *s);
 /* Sleeps, less when the node stops. */
 void services_sleep(struct services *s, int64_t ms);
 

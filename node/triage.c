@@ -79,11 +79,18 @@ static enum ds_status refers_to_carriers(const struct due_study *due,
         return DS_OK;
     }
     DS_AUTO(carrier_original_auto) struct carrier_original *original = NULL;
-    const enum ds_status s = protector_load_original(instance, &original, err);
+    struct originals *kept = &due->services->originals;
+    enum ds_status s = protector_load_original(kept, instance, &original, err);
     if (s == DS_EFORMAT || s == DS_EAUTH) {
         return DS_OK; /* as it is, it goes as it is */
     }
-    return s == DS_OK ? carrier_original_refers(original, due->renamed, refers, err) : s;
+    if (s == DS_OK) {
+        s = carrier_original_refers(original, due->renamed, refers, err);
+    }
+    if (s == DS_OK) {
+        originals_put(kept, instance->id, &original);
+    }
+    return s;
 }
 
 static enum ds_status settle_one(const struct due_study *due, int64_t instance_id,

@@ -1,31 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The worker: claims the deliveries of its peer in batches, holds their lease while it sends them,
- * and writes down what became of each.
+ * The worker: claims the deliveries of its peer in batches, sends them while the clerk holds their
+ * leases, and stops in between for what is more urgent.
  */
-#include "node/parcel.h"
-
 #include "base/clock.h"
 #include "base/log.h"
-#include "node/backoff.h"
+#include "node/calling.h"
+#include "node/parcel.h"
 
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <time.h>
 
-#define BATCH_MAX       32U
-#define LEASE_MS        120000U
-#define RENEW_AFTER_MS  40000
-#define LARGE_BYTES     (16 * 1024 * 1024)
+#define BATCH_MAX       64U
 #define IDLE_RELEASE_MS 30000
 #define POLL_MS         1000
-#define FINISH_EVERY_MS 1000
+#define ASK_EVERY_MS    250
 
 struct round {
     struct worker *worker;
     struct db *db;
     struct parcel *parcels;
-    size_t count;
-    int64_t renewed_ms, finished_ms;
+    size_t count, next; /* next: the first that is not handed over */
+    uint64_t heard;     /* the bell's count when it was last asked who is more urgent */
+    int64_t asked_ms;
+    bool is_try; /* of a half-open circuit */
 };
 
 static bool must_stop(const struct worker *w)
@@ -33,200 +31,228 @@ static bool must_stop(const struct worker *w)
     return atomic_load(w->stop) || services_stopping(w->services);
 }
 
-/* Writes down what is decided. The database may be away: what was sent is not forgotten while we
- * live, and the lease keeps others from sending it again for a while. */
-static void write_results(struct round *r)
+/* Outside of the peer's hours only what is STAT goes. */
+static enum db_priority least_priority(const struct worker *w)
 {
-    struct db_delivery_result results[BATCH_MAX];
-    struct parcel *whose[BATCH_MAX];
-    size_t count = 0;
-    for (size_t i = 0; i < r->count; i++) {
-        if (r->parcels[i].decided && !r->parcels[i].written) {
-            whose[count] = &r->parcels[i];
-            results[count++] = r->parcels[i].result;
-        }
+    const time_t now = (time_t)(ds_clock_utc_us() / 1000000);
+    struct tm local;
+    if (w->peer->send_window.count == 0 || localtime_r(&now, &local) == NULL) {
+        return DB_PRIORITY_LOW;
     }
-    struct ds_error err = {0};
-    if (count == 0) {
-        return;
-    }
-    if (db_delivery_finish(r->db, results, count, &err) != DS_OK) {
-        ds_log(DS_LOG_WARNING, "node", "peer=%s %zu outcomes are not written yet: %s",
-               r->worker->peer->name, count, err.text);
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        whose[i]->written = true;
-    }
-    r->finished_ms = ds_clock_monotonic_ms();
+    const unsigned minute = (unsigned)(local.tm_hour * 60 + local.tm_min);
+    return config_window_is_open(&w->peer->send_window, minute) ? DB_PRIORITY_LOW
+                                                                : DB_PRIORITY_STAT;
 }
 
-static bool all_written(const struct round *r)
-{
-    for (size_t i = 0; i < r->count; i++) {
-        if (!r->parcels[i].written) {
-            return false;
-        }
-    }
-    return true;
-}
+/* ---- the circuit ---- */
 
-/* Tries for as long as the lease holds. */
-static void write_results_patiently(struct round *r)
+/* Other nodes and the operator should see it; when the database is away, a little later. */
+static void report_circuit(struct worker *w, struct db *db)
 {
-    const int64_t until = ds_clock_monotonic_ms() + (int64_t)LEASE_MS;
-    write_results(r);
-    while (!all_written(r) && ds_clock_monotonic_ms() < until && !must_stop(r->worker)) {
-        services_sleep(r->worker->services, POLL_MS);
-        write_results(r);
+    struct db_circuit now;
+    char cause[DS_ERROR_TEXT_BYTES];
+    if (circuit_report(&w->state->circuit, ds_clock_monotonic_ms(), &now, cause) &&
+        db_peer_circuit(db, w->peer->name, &now, NULL) != DS_OK) {
+        circuit_unreported(&w->state->circuit);
     }
 }
 
-/* A lease must outlast the delivery that comes next: a large object takes its time to protect and
- * to send, at the slowest a megabyte a second. */
-static unsigned lease_for(const struct parcel *next)
+static void link_failed(struct worker *w, bool for_good, const char *cause)
 {
-    struct stat st;
-    if (stat(next->delivery->instance.path, &st) != 0 || st.st_size < LARGE_BYTES) {
-        return LEASE_MS;
-    }
-    return LEASE_MS + (unsigned)(st.st_size / 1000);
+    circuit_link_failed(&w->state->circuit, for_good, cause, ds_clock_monotonic_ms());
 }
 
-static void renew_lease(struct round *r, const struct parcel *next)
+/* An association that takes a C-ECHO, or refuses only that, is there. */
+static bool probe(struct worker *w)
 {
-    const int64_t now = ds_clock_monotonic_ms();
-    const unsigned lease_ms = lease_for(next);
-    if (now - r->renewed_ms < RENEW_AFTER_MS && lease_ms == LEASE_MS) {
-        return;
+    scu_link_release(w->link);
+    const struct scu_outcome o = scu_link_echo(w->link);
+    if (scu_was_delivered(&o) || (o.verdict == SCU_PERMANENT && !o.of_link)) {
+        circuit_probed(&w->state->circuit);
+        return true;
     }
-    int64_t ids[BATCH_MAX];
-    size_t count = 0;
-    for (size_t i = 0; i < r->count; i++) {
-        if (!r->parcels[i].written) {
-            ids[count++] = r->parcels[i].delivery->id;
-        }
-    }
-    if (db_delivery_renew(r->db, ids, count, lease_ms, NULL) == DS_OK) {
-        r->renewed_ms = now;
-    }
+    link_failed(w, o.verdict == SCU_PERMANENT, o.cause);
+    return false;
 }
 
 /* ---- one batch ---- */
 
-/* The peer cannot be reached, or refuses us: nothing of the batch can be sent. */
-static void decide_rest_by_link(struct round *r, const struct scu_outcome *o)
-{
-    struct peer_state *state = r->worker->state;
-    int64_t pause = 0;
-    if (o->verdict == SCU_TRANSIENT) {
-        const unsigned failures = atomic_fetch_add(&state->failures, 1) + 1;
-        pause = backoff_drawn_ms(failures);
-        atomic_store(&state->paused_until_ms, ds_clock_monotonic_ms() + pause);
-    }
-    for (size_t i = 0; i < r->count; i++) {
-        if (!r->parcels[i].decided) {
-            parcel_decide(&r->parcels[i], o->verdict == SCU_TRANSIENT ? DB_READY : DB_FAILED,
-                          o->cause, pause);
-        }
-    }
-    ds_log(DS_LOG_WARNING, "node", "peer=%s cannot be served, %s: %s", r->worker->peer->name,
-           o->verdict == SCU_TRANSIENT ? "paused" : "the deliveries failed", o->cause);
-}
-
 static void give_back_rest(struct round *r)
 {
-    for (size_t i = 0; i < r->count; i++) {
-        if (!r->parcels[i].decided) {
-            parcel_decide(&r->parcels[i], DB_READY, "the node was stopped or reloaded", 0);
+    for (; r->next < r->count; r->next++) {
+        clerk_return(r->worker->clerk, r->parcels[r->next].lease);
+    }
+}
+
+/* Asked only when something was announced: by a plan, an operator, or a node that gave back. */
+static bool should_yield(struct round *r, const struct parcel *p)
+{
+    struct worker *w = r->worker;
+    const uint64_t heard = bell_count(&w->services->bell);
+    bool yield = false;
+    const int64_t now = ds_clock_monotonic_ms();
+    if (heard != r->heard && now - r->asked_ms >= ASK_EVERY_MS) {
+        r->heard = heard;
+        r->asked_ms = now;
+        if (db_delivery_should_yield(r->db, w->peer->name, p->delivery->priority, &yield, NULL) !=
+            DS_OK) {
+            return false; /* away: what is claimed can be sent all the same */
         }
     }
+    return yield || p->delivery->priority < least_priority(w);
+}
+
+/* Until what was sent before has been paid for. False: the node stops. */
+static bool wait_for_rate(struct worker *w)
+{
+    for (;;) {
+        const int64_t wait = rate_wait_ms(&w->state->rate, ds_clock_monotonic_ms());
+        if (must_stop(w) || wait == 0) {
+            return !must_stop(w);
+        }
+        const uint64_t seen = bell_count(&w->services->bell);
+        bell_wait(&w->services->bell, seen, wait < POLL_MS ? wait : POLL_MS);
+    }
+}
+
+static void settle(struct round *r, const struct parcel *p)
+{
+    clerk_settle(r->worker->clerk, p->lease, r->worker->peer->name, &p->result);
+    r->next++;
+}
+
+/* False: the round is over. */
+static bool send_next(struct round *r, struct parcel *p)
+{
+    struct worker *w = r->worker;
+    struct circuit *circuit = &w->state->circuit;
+    bool for_good = false;
+    switch (parcel_send(w, r->db, p, &for_good)) {
+    case PARCEL_ANSWERED:
+        circuit_answered(circuit);
+        settle(r, p);
+        return true;
+    case PARCEL_KEPT:
+        settle(r, p);
+        return true;
+    case PARCEL_BROKE:
+        settle(r, p);
+        return circuit_broke(circuit, p->delivery->id, p->delivery->attempts, p->cause,
+                             ds_clock_monotonic_ms());
+    case PARCEL_UNREACHED:
+        link_failed(w, for_good, p->cause);
+        break;
+    }
+    return false;
 }
 
 static void send_round(struct round *r)
 {
+    struct worker *w = r->worker;
     struct dicom_context contexts[PARCEL_CONTEXTS_MAX];
     size_t context_count = 0;
     size_t covered = 0;
-    for (size_t i = 0; i < r->count && !must_stop(r->worker); i++) {
-        if (i == covered) {
-            covered = parcel_contexts(r->worker, r->parcels, r->count, i, contexts, &context_count);
-        }
-        /* Also opens the association again after it broke. */
-        const struct scu_outcome o = scu_link_prepare(r->worker->link, contexts, context_count);
-        if (!scu_was_delivered(&o)) {
-            decide_rest_by_link(r, &o);
+    while (r->next < r->count && wait_for_rate(w)) {
+        struct parcel *p = &r->parcels[r->next];
+        if (!clerk_holds(w->clerk, p->lease) || should_yield(r, p)) {
             return;
         }
-        atomic_store(&r->worker->state->failures, 0);
-        renew_lease(r, &r->parcels[i]);
-        parcel_send(r->worker, r->db, &r->parcels[i]);
-        if (ds_clock_monotonic_ms() - r->finished_ms >= FINISH_EVERY_MS) {
-            write_results(r);
+        if (r->next == covered) {
+            covered = parcel_contexts(w, r->parcels, r->count, covered, contexts, &context_count);
+        }
+        /* Also opens the association again after it broke. */
+        const struct scu_outcome o = scu_link_prepare(w->link, contexts, context_count);
+        if (!scu_was_delivered(&o)) {
+            link_failed(w, o.verdict == SCU_PERMANENT, o.cause);
+            return;
+        }
+        if (!send_next(r, p)) {
+            return;
         }
     }
-    give_back_rest(r);
 }
 
-static void serve(struct worker *w, struct db *db, const struct db_delivery *deliveries,
-                  size_t count)
+static void serve(struct round *r, const struct db_delivery *deliveries, int64_t claimed_ms)
 {
-    struct parcel *parcels = calloc(count, sizeof(*parcels));
-    if (parcels == NULL) {
-        return; /* the lease runs out */
+    struct worker *w = r->worker;
+    struct ds_error err = {0};
+    struct lease *leases[BATCH_MAX];
+    struct parcel *parcels = calloc(r->count, sizeof(*parcels));
+    if (parcels == NULL ||
+        clerk_hold(w->clerk, deliveries, r->count, claimed_ms, leases, &err) != DS_OK) {
+        free(parcels);
+        ds_log(DS_LOG_ERROR, "node", "peer=%s no memory to send; the leases run out",
+               w->peer->name);
+        return;
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < r->count; i++) {
         parcels[i].delivery = &deliveries[i];
+        parcels[i].lease = leases[i];
     }
-    const int64_t now = ds_clock_monotonic_ms();
-    struct round r = {.worker = w,
-                      .db = db,
-                      .parcels = parcels,
-                      .count = count,
-                      .renewed_ms = now,
-                      .finished_ms = now};
-    send_round(&r);
-    write_results_patiently(&r);
+    r->parcels = parcels;
+    send_round(r);
+    give_back_rest(r);
     free(parcels);
 }
 
 /* False when there was nothing to do. */
-static bool serve_next(struct worker *w)
+static bool serve_some(struct round *r)
 {
-    struct db *db = services_db(w->services);
-    if (db == NULL || ds_clock_monotonic_ms() < atomic_load(&w->state->paused_until_ms)) {
-        return false;
-    }
+    struct worker *w = r->worker;
+    const unsigned few = w->peer->circuit_after < BATCH_MAX ? w->peer->circuit_after : BATCH_MAX;
+    const struct db_claim claim = {.peer = w->peer->name,
+                                   .max = r->is_try ? few : BATCH_MAX,
+                                   .workers = r->is_try ? 1 : w->peer->associations,
+                                   .lease_ms = clerk_lease_ms(w->clerk),
+                                   .at_least = least_priority(w)};
+    const int64_t claimed_ms = ds_clock_monotonic_ms();
     struct db_delivery *deliveries = NULL;
-    size_t count = 0;
-    if (db_delivery_claim(db, w->peer->name, BATCH_MAX, LEASE_MS, &deliveries, &count, NULL) !=
-        DS_OK) {
+    if (db_delivery_claim(r->db, &claim, &deliveries, &r->count, NULL) != DS_OK) {
         return false; /* away: the pool says so */
     }
-    if (count > 0) {
-        serve(w, db, deliveries, count);
+    if (r->count > 0) {
+        serve(r, deliveries, claimed_ms);
     }
     free(deliveries);
-    return count > 0;
+    return r->count > 0;
 }
+
+static bool serve_next(struct worker *w, uint64_t heard)
+{
+    struct circuit *circuit = &w->state->circuit;
+    struct round r = {.worker = w, .db = services_db(w->services), .heard = heard};
+    if (r.db == NULL) {
+        return false;
+    }
+    report_circuit(w, r.db);
+    bool worked = false;
+    circuit_hurry(circuit, atomic_load(&w->services->hurries));
+    switch (circuit_ask(circuit, ds_clock_monotonic_ms())) {
+    case CIRCUIT_WAIT:
+        return false;
+    case CIRCUIT_PROBE:
+        worked = probe(w);
+        break;
+    case CIRCUIT_TRY:
+        r.is_try = true;
+        worked = serve_some(&r);
+        circuit_tried(circuit);
+        break;
+    case CIRCUIT_GO:
+        worked = serve_some(&r);
+        break;
+    }
+    report_circuit(w, r.db);
+    return worked;
+}
+
+/* ---- life ---- */
 
 static enum ds_status open_link(struct worker *w, struct ds_error *err)
 {
-    const struct config *c = settings_config(w->settings);
-    const char *trusted = w->peer->certificate;
-    const bool mutual = w->peer->tls == CONFIG_TLS_MUTUAL;
-    const struct dicom_tls tls = {.key_path = mutual ? c->key : NULL,
-                                  .certificate_path = mutual ? c->certificate : NULL,
-                                  .trusted_paths = &trusted,
-                                  .trusted_count = 1,
-                                  .require_peer_certificate = true};
-    const struct dicom_requestor_options options = {.host = w->peer->host,
-                                                    .port = w->peer->port,
-                                                    .calling_ae = c->ae_title,
-                                                    .called_ae = w->peer->ae_title,
-                                                    .tls = w->peer->tls == CONFIG_TLS_NONE ? NULL
-                                                                                           : &tls};
-    return scu_link_new(&w->link, &options, err);
+    struct calling calling;
+    calling_init(&calling, w->settings, w->peer);
+    return scu_link_new(&w->link, &calling.options, err);
 }
 
 void worker_run(void *worker)
@@ -239,7 +265,7 @@ void worker_run(void *worker)
     }
     while (!must_stop(w)) {
         const uint64_t seen = bell_count(&w->services->bell);
-        if (serve_next(w) || must_stop(w)) {
+        if (serve_next(w, seen) || must_stop(w)) {
             continue;
         }
         if (ds_clock_monotonic_ms() - w->last_sent_ms > IDLE_RELEASE_MS) {

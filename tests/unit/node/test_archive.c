@@ -124,6 +124,88 @@ static void moving_in_nothing_to_nowhere_fails(void **state)
     assert_int_equal(archive_move_in(from, path, NULL), DS_EIO);
 }
 
+/* What a row names is there before the row is, and in the spool until after it. */
+static void a_place_is_a_second_name_until_it_is_settled(void **state)
+{
+    struct ground *g = *state;
+    bool taken = false;
+    char from[ARCHIVE_PATH_BYTES];
+    char path[ARCHIVE_PATH_BYTES];
+    (void)snprintf(from, sizeof(from), "%s/entry", g->folder);
+    write_file(from, "instance");
+    assert_int_equal(archive_path(&g->archive, 0, "3", path, NULL), DS_OK);
+    assert_int_equal(archive_place(from, path, &taken, NULL), DS_OK);
+    assert_false(taken);
+    assert_int_equal(archive_place(from, path, &taken, NULL), DS_OK);
+    assert_true(taken);
+    assert_content(path, "instance");
+    assert_content(from, "instance");
+    assert_int_equal(archive_settle(from, path, NULL), DS_OK);
+    assert_false(ds_file_exists(from));
+    assert_int_equal(archive_settle(from, path, NULL), DS_OK);
+    assert_content(path, "instance");
+}
+
+static void what_the_spool_wrote_again_replaces_what_is_there(void **state)
+{
+    struct ground *g = *state;
+    bool taken = false;
+    char from[ARCHIVE_PATH_BYTES];
+    char path[ARCHIVE_PATH_BYTES];
+    (void)snprintf(from, sizeof(from), "%s/entry", g->folder);
+    assert_int_equal(archive_path(&g->archive, 0, "4", path, NULL), DS_OK);
+    write_file(from, "of a run bef");
+    assert_int_equal(archive_place(from, path, &taken, NULL), DS_OK);
+    write_file(from, "of a run before");
+    assert_int_equal(archive_place(from, path, &taken, NULL), DS_OK);
+    assert_int_equal(archive_settle(from, path, NULL), DS_OK);
+    assert_content(path, "of a run before");
+    assert_false(ds_file_exists(from));
+}
+
+static void an_archive_on_another_file_system_gets_a_copy(void **state)
+{
+    struct ground *g = *state;
+    bool taken = false;
+    char from[] = "/dev/shm/dicomstego-archive-XXXXXX";
+    char path[ARCHIVE_PATH_BYTES];
+    const int fd = mkstemp(from);
+    struct stat here, there;
+    if (fd < 0 || stat(from, &here) != 0 || stat(g->folder, &there) != 0 ||
+        here.st_dev == there.st_dev) {
+        (void)unlink(from);
+        skip();
+    }
+    (void)close(fd);
+    write_file(from, "instance");
+    assert_int_equal(archive_path(&g->archive, 0, "7", path, NULL), DS_OK);
+    assert_int_equal(archive_place(from, path, &taken, NULL), DS_OK);
+    assert_content(path, "instance");
+    assert_content(from, "instance");
+    assert_int_equal(archive_settle(from, path, NULL), DS_OK);
+    assert_content(path, "instance");
+    assert_false(ds_file_exists(from));
+}
+
+static void without_a_file_or_a_folder_there_is_no_place(void **state)
+{
+    struct ground *g = *state;
+    bool taken = false;
+    char from[ARCHIVE_PATH_BYTES];
+    char path[ARCHIVE_PATH_BYTES];
+    (void)snprintf(from, sizeof(from), "%s/entry", g->folder);
+    assert_int_equal(archive_path(&g->archive, 0, "5", path, NULL), DS_OK);
+    assert_int_equal(archive_place(from, path, &taken, NULL), DS_ENOTFOUND);
+    assert_int_equal(archive_settle(from, path, NULL), DS_EIO);
+    write_file(from, "instance");
+    char folder[ARCHIVE_PATH_BYTES];
+    (void)snprintf(folder, sizeof(folder), "%s/archive/1971", g->folder);
+    write_file(folder, "in the way");
+    assert_int_equal(archive_path(&g->archive, 366 * 86400000000LL, "6", path, NULL), DS_OK);
+    assert_int_equal(archive_place(from, path, &taken, NULL), DS_EIO);
+    assert_content(from, "instance");
+}
+
 static void quarantine_keeps_the_file_and_its_reason(void **state)
 {
     struct ground *g = *state;
@@ -157,6 +239,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_folders_are_for_the_node_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(moving_in_twice_is_the_same_as_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(moving_in_nothing_to_nowhere_fails, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_place_is_a_second_name_until_it_is_settled, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_the_spool_wrote_again_replaces_what_is_there, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(an_archive_on_another_file_system_gets_a_copy, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(without_a_file_or_a_folder_there_is_no_place, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(quarantine_keeps_the_file_and_its_reason, set_up,
                                         tear_down),
         cmocka_unit_test(the_same_bytes_have_the_same_id),

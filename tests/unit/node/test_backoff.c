@@ -9,25 +9,38 @@
 
 #include <cmocka.h>
 
-static void waits_double_up_to_the_cap(void **state)
+static void waits_grow_by_the_factor_up_to_the_cap(void **state)
 {
     (void)state;
-    /* chance 200 of the first wait's spread of 401 is its middle: no spread. */
-    assert_int_equal(backoff_ms(1, 200), 1000);
-    assert_int_equal(backoff_ms(2, 400), 2000);
-    assert_int_equal(backoff_ms(3, 800), 4000);
-    assert_int_equal(backoff_ms(10, 60000), BACKOFF_CAP_MS);
-    assert_int_equal(backoff_ms(4000000000U, 60000), BACKOFF_CAP_MS);
+    const struct config_retry steady = {
+        .first_ms = 1000, .cap_ms = 600000, .factor = 3, .jitter_percent = 0};
+    assert_int_equal(backoff_ms(&steady, 1, 7), 1000);
+    assert_int_equal(backoff_ms(&steady, 2, 7), 3000);
+    assert_int_equal(backoff_ms(&steady, 3, 7), 9000);
+    assert_int_equal(backoff_ms(&steady, 10, 7), 600000);
+    assert_int_equal(backoff_ms(&steady, 4000000000U, 7), 600000);
+    const struct config_retry level = {
+        .first_ms = 5000, .cap_ms = 600000, .factor = 1, .jitter_percent = 0};
+    assert_int_equal(backoff_ms(&level, 4000000000U, 7), 5000);
 }
 
-static void the_spread_stays_within_a_fifth(void **state)
+static void the_spread_stays_within_the_jitter(void **state)
 {
     (void)state;
+    const struct config_retry own = {
+        .first_ms = 1000, .cap_ms = BACKOFF_CAP_MS, .factor = 2, .jitter_percent = 20};
+    int64_t least = INT64_MAX, most = 0;
     for (unsigned failures = 0; failures < 20; failures++) {
         for (uint32_t chance = 0; chance < 5000; chance += 7) {
-            const int64_t wait = backoff_ms(failures, chance * 2654435761U);
+            const int64_t wait = backoff_ms(&own, failures, chance * 2654435761U);
             assert_in_range(wait, 800, BACKOFF_CAP_MS + BACKOFF_CAP_MS / 5);
+            least = wait < least ? wait : least;
+            most = wait > most ? wait : most;
         }
+    }
+    assert_true(least < 820 && most > BACKOFF_CAP_MS);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_in_range(backoff_drawn_ms(1), 800, 1200);
     }
 }
 
@@ -86,8 +99,8 @@ static void a_full_table_forgets_the_oldest_study(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(waits_double_up_to_the_cap),
-        cmocka_unit_test(the_spread_stays_within_a_fifth),
+        cmocka_unit_test(waits_grow_by_the_factor_up_to_the_cap),
+        cmocka_unit_test(the_spread_stays_within_the_jitter),
         cmocka_unit_test(a_failed_study_is_left_alone_until_its_time),
         cmocka_unit_test(a_failed_study_is_tried_when_more_has_come),
         cmocka_unit_test(a_thing_is_said_once_for_each_study),
