@@ -20,7 +20,8 @@ ROOMS = {
     "carrier": {"base", "dicom", "dicomstego"},
     "scp": {"base", "dicom"},
     "scu": {"base", "dicom"},
-    "node": {"base", "dicom", "dicomstego", "carrier", "config", "db", "scp", "scu"},
+    "web": {"base"},
+    "node": {"base", "dicom", "dicomstego", "carrier", "config", "db", "scp", "scu", "web"},
     "cli": {"base", "dicom", "dicomstego", "carrier", "config"},
 }
 
@@ -31,6 +32,8 @@ OWNERS = (
     (re.compile(r"^(libpq-fe|libpq-events|postgres_ext|pg_config)\.h$"), {"db"}),
     (re.compile(r"^yaml\.h$"), {"config"}),
     (re.compile(r"^png\.h$"), {"cli"}),
+    (re.compile(r"^microhttpd\.h$"), {"web"}),
+    (re.compile(r"^jansson\.h$"), {"node", "cli"}),
     (re.compile(r"^qrencode\.h$"), {"carrier"}),
     (re.compile(r"^(isa-l|isa-l/.*|isa-l\.h|erasure_code\.h)$"), {"dicomstego"}),
     (re.compile(r"^dicom/codec(_private)?\.h$"), {"dicom"}),

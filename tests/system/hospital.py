@@ -25,6 +25,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -195,14 +196,16 @@ class Node:
         self.folder, self.name, self.ae_title = Path(folder), name, ae_title
         self.folder.mkdir(mode=0o711, parents=True)
         self.key, self.certificate = new_key(self.folder, ae_title.lower())
-        self.port, self.tls_port = free_port(), free_port()
+        self.port, self.tls_port, self.web_port = free_port(), free_port(), free_port()
         self.state, self.reports = self.folder / "state", self.folder / "reports"
         self.config_path = self.folder / "config.yaml"
         self.node = {"ae_title": ae_title,
                      "dicom": {"address": LOOPBACK, "port": self.port, "tls_port": self.tls_port},
+                     "web": {"address": LOOPBACK, "port": self.web_port},
                      "state_dir": self.state, "reports_folder": self.reports,
-                     "key": self.key, "certificate": self.certificate, "min_free": "64 MiB"}
+                     "key": self.key, "certificate": self.certificate, "min_free": "64 MiB", "journal": "16 MiB"}
         self.peers, self.rules = {}, []
+        self.database_url = None  # the node's private one
         self.detached, self.program = detached, None
         self.environment = {}
 
@@ -220,7 +223,11 @@ class Node:
         self.rules.append(settings)
 
     def write_config(self):
-        text = yaml({"node": self.node, "peers": self.peers, "rules": self.rules})
+        database = {"database": {"url": self.database_url}} if self.database_url else {}
+        # A person's patience with a peer that comes back, not a test's.
+        peers = {name: {"retry": {"first": "200 ms", "cap": "2 s"}, **peer} if "host" in peer else peer
+                 for name, peer in self.peers.items()}
+        text = yaml({"node": self.node, **database, "peers": peers, "rules": self.rules})
         self.config_path.write_text(text)
 
     @property
@@ -255,6 +262,15 @@ class Node:
         self.program.kill_group()
         self.program = None
 
+    def http(self, path, method="GET"):
+        """(status, headers, text) from the node's web port, whatever the status."""
+        request = urllib.request.Request(f"http://{LOOPBACK}:{self.web_port}{path}", method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, answer.headers, answer.read().decode()
+        except urllib.error.HTTPError as refusal:
+            return refusal.code, refusal.headers, refusal.read().decode()
+
     def archive(self):
         """Every DICOM file that the node keeps, in no order."""
         folder = self.state / "archive"
@@ -268,7 +284,7 @@ class Node:
         os.replace(part, self.reports / name)
 
     def psql(self, sql):
-        """Rows of the node's private database, as lists of text. For looking, not for steering."""
+        """Rows of the node's database, as lists of text. For looking, not for steering."""
         done = subprocess.run(["psql", "-X", "-A", "-t", "-F", "\t", "-c", sql, *self._psql_where()],
                               capture_output=True, text=True)
         if done.returncode != 0:
@@ -276,6 +292,8 @@ class Node:
         return [line.split("\t") for line in done.stdout.splitlines() if line]
 
     def _psql_where(self):
+        if self.database_url:
+            return ["-d", str(self.database_url)]
         lines = (self.state / "postgresql" / "data" / "postmaster.pid").read_text().splitlines()
         return ["-h", lines[4], "-p", lines[3], "-U", "postgres", "-d", "dicomstego"]
 

@@ -25,9 +25,16 @@ def context_item(number, abstract, syntaxes):
     return item(0x20, struct.pack(">B3x", number) + inner)
 
 
-def associate_rq(called, calling, contexts, pdu_bytes=16384):
-    """The body of an A-ASSOCIATE-RQ; contexts: (number, abstract syntax, transfer syntaxes)."""
-    user = item(0x50, item(0x51, struct.pack(">L", pdu_bytes)) + item(0x52, b"1.2.3"))
+def role_item(abstract, scu, scp):
+    """SCP/SCU Role Selection (PS3.7 D.3.3.4)."""
+    return item(0x54, struct.pack(">H", len(abstract)) + abstract.encode() + bytes([scu, scp]))
+
+
+def associate_rq(called, calling, contexts, pdu_bytes=16384, roles=None):
+    """The body of an A-ASSOCIATE-RQ; contexts: (number, abstract syntax, transfer syntaxes); roles: abstract
+    syntax to (SCU, SCP)."""
+    proposed = b"".join(role_item(a, *r) for a, r in (roles or {}).items())
+    user = item(0x50, item(0x51, struct.pack(">L", pdu_bytes)) + item(0x52, b"1.2.3") + proposed)
     return (struct.pack(">HH", 1, 0) + called.ljust(16).encode() + calling.ljust(16).encode() + bytes(32)
             + item(0x10, APPLICATION_CONTEXT.encode())
             + b"".join(context_item(*c) for c in contexts) + user)
@@ -126,12 +133,13 @@ class Wire:
 class Association(Wire):
     """contexts: (abstract syntax, transfer syntaxes); their numbers are 1, 3, 5 ..."""
 
-    def __init__(self, port, called, calling="CT1", contexts=((CT, [EXPLICIT_LE]),), timeout=20):
+    def __init__(self, port, called, calling="CT1", contexts=((CT, [EXPLICIT_LE]),), timeout=20,
+                 roles=None):
         super().__init__(port, timeout)
         numbered = [(2 * i + 1, c, s) for i, (c, s) in enumerate(contexts)]
         numbered.append((2 * len(numbered) + 1, VERIFICATION, [EXPLICIT_LE]))
         self.verification, self.message = numbered[-1][0], 0
-        self.send_pdu(ASSOCIATE_RQ, associate_rq(called, calling, numbered))
+        self.send_pdu(ASSOCIATE_RQ, associate_rq(called, calling, numbered, roles=roles))
         kind, body = self.receive()
         if kind != ASSOCIATE_AC:
             self.close()

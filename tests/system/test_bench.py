@@ -96,6 +96,12 @@ def test_a_dicom_file_differs_by_what_the_bench_says_and_nowhere_else(tmp_path, 
 
 
 @pytest.mark.skipif(DATA is None, reason="no test images (DICOMSTEGO_TEST_DATA)")
+def test_of_many_frames_those_that_carry_are_measured():
+    (told,) = engine(DATA / "xa/angio-jpeg-baseline-96frames.dcm", "--bits", 1000, "--effort", "fast", "--repeat", 1)
+    assert told["status"] == "ok" and told["columns"] * told["rows"] * told["frames"] == 8388608
+
+
+@pytest.mark.skipif(DATA is None, reason="no test images (DICOMSTEGO_TEST_DATA)")
 def test_known_figures_stand_beside_the_measured_ones(tmp_path):
     first, second = engine(DATA / "ct/ge-hispeed/0014.dcm", DATA / "ct/ge-hispeed/0001.dcm", "--bits", 65536,
                            "--effort", "fast", "--repeat", 1)

@@ -62,7 +62,7 @@ def send_broken(node, data):
 
 
 def settled(node):
-    return not any((node.state / "spool" / "new").iterdir())
+    return not any(any((node.state / "spool" / folder).iterdir()) for folder in ("tmp", "new"))
 
 
 def readable(path):
