@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "tests/unit/dicom/raw_peer.h"
+#include "tests/unit/scp/folder.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -148,19 +149,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static unsigned files_in(const struct node *n, const char *name)
-{
-    char *path = ds_file_join(n->folder, name);
-    DIR *d = opendir(path);
-    unsigned count = 0;
-    for (const struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
-        count += e->d_name[0] != '.' ? 1 : 0;
-    }
-    (void)closedir(d);
-    free(path);
-    return count;
-}
-
 static enum ds_status try_open(const struct node *n, struct dicom_requestor **out)
 {
     const struct dicom_requestor_options o = {.host = "127.0.0.1",
@@ -216,8 +204,8 @@ static void what_is_no_data_set_is_not_understood(void **state)
     assert_int_equal(send_to(r, damaged, sizeof(damaged)), 0xc000);
     assert_int_equal(send_to(r, sound, sizeof(sound) - 2), 0xc000);
     assert_int_equal(n->stored, 0);
-    assert_int_equal(files_in(n, "new"), 0);
-    assert_int_equal(files_in(n, "tmp"), 0);
+    assert_int_equal(files_in(n->folder, "new"), 0);
+    assert_int_equal(files_in(n->folder, "tmp"), 0);
     assert_int_equal(send_to(r, sound, sizeof(sound)), 0);
     dicom_requestor_close(r);
 }
@@ -251,7 +239,7 @@ static void another_instance_than_announced_is_a_mismatch(void **state)
     assert_int_equal(send_as(r, "1.2.840.10008.5.1.4.1.1.4", "1.2.3.4"), 0xa900);
     assert_int_equal(send_as(r, CT, "1.2.3.4.5"), 0xa900);
     assert_int_equal(n->stored, 0);
-    assert_int_equal(files_in(n, "new") + files_in(n, "tmp"), 0);
+    assert_int_equal(files_in(n->folder, "new") + files_in(n->folder, "tmp"), 0);
     assert_int_equal(send_as(r, CT, "1.2.3.4"), 0);
     assert_int_equal(n->stored, 1);
     dicom_requestor_close(r);
@@ -268,7 +256,7 @@ static void a_data_set_cannot_forge_the_record_of_its_acceptance(void **state)
     assert_int_equal(send_once(n, b.data, b.len), 0xc000);
     ds_bytes_free(&b);
     assert_int_equal(n->stored, 0);
-    assert_int_equal(files_in(n, "new") + files_in(n, "tmp"), 0);
+    assert_int_equal(files_in(n->folder, "new") + files_in(n->folder, "tmp"), 0);
 }
 
 static void an_odd_length_is_no_data_set(void **state)
@@ -288,7 +276,7 @@ static void rights_are_asked_for(void **state)
     struct node *n = *state;
     n->may_store = false;
     assert_int_equal(send_once(n, sound, sizeof(sound)), 0x0124);
-    assert_int_equal(files_in(n, "new") + files_in(n, "tmp"), 0);
+    assert_int_equal(files_in(n->folder, "new") + files_in(n->folder, "tmp"), 0);
     struct dicom_requestor *r = NULL;
     n->may_echo = false;
     assert_int_equal(try_open(n, &r), DS_EREFUSED);
@@ -370,15 +358,15 @@ static void a_sender_killed_in_the_middle_leaves_no_file_and_no_thread(void **st
         if (pid == 0) {
             send_forever(n);
         }
-        for (int k = 0; k < 2000 && files_in(n, "tmp") == 0; k++) {
+        for (int k = 0; k < 2000 && files_in(n->folder, "tmp") == 0; k++) {
             pause_ms(1);
         }
-        assert_int_equal(files_in(n, "tmp"), 1);
+        assert_int_equal(files_in(n->folder, "tmp"), 1);
         end_program(pid, SIGKILL);
         assert_true(wait_closed(n, i + 1));
     }
-    assert_int_equal(files_in(n, "tmp"), 0);
-    assert_int_equal(files_in(n, "new"), n->stored);
+    assert_int_equal(files_in(n->folder, "tmp"), 0);
+    assert_int_equal(files_in(n->folder, "new"), n->stored);
     for (int k = 0; k < 200 && threads() > before; k++) {
         pause_ms(25);
     }
@@ -423,7 +411,7 @@ static void many_senders_at_once_lose_nothing(void **state)
         assert_int_equal(senders[i].done, 25);
     }
     assert_int_equal(n->stored, 200);
-    assert_int_equal(files_in(n, "new"), 200);
+    assert_int_equal(files_in(n->folder, "new"), 200);
 }
 
 static void a_real_series_arrives_whole(void **state)
@@ -442,7 +430,7 @@ static void a_real_series_arrives_whole(void **state)
     assert_int_equal(run_program(argv), 0);
     assert_true(wait_closed(n, 1));
     assert_int_equal(n->stored, 28);
-    assert_int_equal(files_in(n, "new"), 28);
+    assert_int_equal(files_in(n->folder, "new"), 28);
 }
 
 int main(void)

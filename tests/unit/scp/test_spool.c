@@ -3,8 +3,8 @@
 
 #include "base/file.h"
 #include "tests/unit/dicom/programs.h"
+#include "tests/unit/scp/folder.h"
 
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -51,19 +51,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static unsigned files_in(const struct place *p, const char *name)
-{
-    char *path = ds_file_join(p->folder, name);
-    DIR *d = opendir(path);
-    unsigned count = 0;
-    for (const struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
-        count += e->d_name[0] != '.' ? 1 : 0;
-    }
-    (void)closedir(d);
-    free(path);
-    return count;
-}
-
 static struct spool_entry must_store(struct spool *s, const char *data)
 {
     struct spool_writer *w = NULL;
@@ -104,7 +91,7 @@ static void what_is_committed_is_a_part_10_file_with_the_same_bytes(void **state
                            "1.2.840.10008.1.2.1\0",
                            28));
     ds_bytes_free(&file);
-    assert_int_equal(files_in(p, "tmp"), 0);
+    assert_int_equal(files_in(p->folder, "tmp"), 0);
 }
 
 static void what_is_aborted_leaves_nothing(void **state)
@@ -113,10 +100,10 @@ static void what_is_aborted_leaves_nothing(void **state)
     struct spool_writer *w = NULL;
     assert_int_equal(spool_begin(p->spool, &meta, &w, NULL), DS_OK);
     assert_int_equal(spool_write(w, (const uint8_t *)"half", 4, NULL), DS_OK);
-    assert_int_equal(files_in(p, "tmp"), 1);
+    assert_int_equal(files_in(p->folder, "tmp"), 1);
     spool_abort(w);
-    assert_int_equal(files_in(p, "tmp"), 0);
-    assert_int_equal(files_in(p, "new"), 0);
+    assert_int_equal(files_in(p->folder, "tmp"), 0);
+    assert_int_equal(files_in(p->folder, "new"), 0);
     spool_abort(NULL);
 }
 
@@ -188,7 +175,7 @@ static void foreign_files_are_left_alone(void **state)
     struct visited v = {.limit = 10};
     assert_int_equal(spool_each(p->spool, visit, &v, NULL), DS_OK);
     assert_int_equal(v.count, 1);
-    assert_int_equal(files_in(p, "new"), 5);
+    assert_int_equal(files_in(p->folder, "new"), 5);
 }
 
 static void ids_rise_even_when_the_clock_was_set_back(void **state)
@@ -218,7 +205,7 @@ static void below_the_watermark_nothing_is_begun(void **state)
     struct spool_writer *w = NULL;
     assert_int_equal(spool_begin(p->spool, &meta, &w, NULL), DS_ECAPACITY);
     assert_null(w);
-    assert_int_equal(files_in(p, "tmp"), 0);
+    assert_int_equal(files_in(p->folder, "tmp"), 0);
 }
 
 static void a_spool_has_one_owner(void **state)
@@ -246,7 +233,7 @@ static void texts_that_do_not_fit_group_0002_are_refused(void **state)
     bad.transfer_syntax = NULL;
     assert_int_equal(spool_begin(p->spool, &bad, &w, NULL), DS_EINVAL);
     assert_null(w);
-    assert_int_equal(files_in(p, "tmp"), 0);
+    assert_int_equal(files_in(p->folder, "tmp"), 0);
 }
 
 static void a_killed_process_leaves_only_what_it_committed(void **state)
@@ -268,9 +255,9 @@ static void a_killed_process_leaves_only_what_it_committed(void **state)
     int status = 0;
     (void)waitpid(pid, &status, 0);
     assert_true(WIFSIGNALED(status));
-    assert_int_equal(files_in(p, "tmp"), 1);
+    assert_int_equal(files_in(p->folder, "tmp"), 1);
     p->spool = must_open(p->folder);
-    assert_int_equal(files_in(p, "tmp"), 0);
+    assert_int_equal(files_in(p->folder, "tmp"), 0);
     struct visited v = {.limit = 10};
     assert_int_equal(spool_each(p->spool, visit, &v, NULL), DS_OK);
     assert_int_equal(v.count, 1);
@@ -288,7 +275,7 @@ static void a_commit_that_fails_leaves_nothing(void **state)
     assert_int_equal(rmdir(folder), 0);
     assert_int_equal(spool_commit(w, &e, NULL), DS_EIO);
     assert_string_equal(e.id, "");
-    assert_int_equal(files_in(p, "tmp"), 0);
+    assert_int_equal(files_in(p->folder, "tmp"), 0);
     free(folder);
 }
 

@@ -4,8 +4,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "tests/unit/scp/folder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -180,19 +180,6 @@ static bool file_ends_with(const char *path, unsigned number, size_t len)
     return same;
 }
 
-static unsigned files_in(const struct place *p, const char *name)
-{
-    char *path = ds_file_join(p->folder, name);
-    DIR *d = opendir(path);
-    unsigned count = 0;
-    for (const struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
-        count += e->d_name[0] != '.' ? 1 : 0;
-    }
-    (void)closedir(d);
-    free(path);
-    return count;
-}
-
 /* One byte; around a block, a piece and the longest that the journal takes (2 MiB of its 4 MiB
  * segments, with the head of the file); and longer ones. */
 static const size_t lengths[] = {1,      3800,          4096,          262144 - 400, 262144,
@@ -212,7 +199,7 @@ static void every_length_becomes_the_same_file(void **state)
         assert_memory_equal(p->last.file_hash, e.file_hash, DS_SHA256_BYTES);
         assert_true(file_ends_with(e.path, i, lengths[i]));
     }
-    assert_int_equal(files_in(p, "tmp"), 0);
+    assert_int_equal(files_in(p->folder, "tmp"), 0);
 }
 
 static void a_look_shows_what_is_in_the_buffer(void **state)
@@ -227,8 +214,8 @@ static void a_look_shows_what_is_in_the_buffer(void **state)
     assert_int_equal(len, 4);
     assert_memory_equal(data, "half", 4);
     spool_abort(w);
-    assert_int_equal(files_in(p, "new"), 0);
-    assert_int_equal(files_in(p, "tmp"), 0);
+    assert_int_equal(files_in(p->folder, "new"), 0);
+    assert_int_equal(files_in(p->folder, "tmp"), 0);
 }
 
 /* More than the journal holds: senders are never refused while there is disk. */
@@ -248,7 +235,7 @@ static void more_than_the_journal_holds_is_accepted(void **state)
         assert_int_equal(store(p->spool, i, 900000, &e), DS_OK);
     }
     wait_arrived(p, n + 20);
-    assert_int_equal(files_in(p, "new"), n + 20);
+    assert_int_equal(files_in(p->folder, "new"), n + 20);
 }
 
 static void a_failed_flush_takes_the_way_through_a_file(void **state)
@@ -265,7 +252,7 @@ static void a_failed_flush_takes_the_way_through_a_file(void **state)
     assert_true(file_ends_with(e.path, 2, 530000));
     reopen(p);
     (void)usleep(50000);
-    assert_int_equal(files_in(p, "new"), 2);
+    assert_int_equal(files_in(p->folder, "new"), 2);
 }
 
 /* After a sync whose outcome is unknown the files are made once more, as they were. */
@@ -300,7 +287,7 @@ static void when_all_is_synced_a_restart_finds_nothing_in_the_journal(void **sta
     must_open(p);
     (void)usleep(300000);
     assert_int_equal(arrivals(p), 0);
-    assert_int_equal(files_in(p, "new"), 0);
+    assert_int_equal(files_in(p->folder, "new"), 0);
 }
 
 /* ---- kill -9 ---- */
