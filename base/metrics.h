@@ -37,7 +37,8 @@ enum ds_metric {
     DS_METRIC_STUDIES_COMPLETED, /* - */
     DS_METRIC_RECOVERED,         /* - */
     DS_METRIC_REFUSED,           /* - */
-    DS_METRIC_QUARANTINED,       /* - */
+    DS_METRIC_QUARANTINED,       /* class */
+    DS_METRIC_QUARANTINE_HELD,   /* class */
     /* deliveries */
     DS_METRIC_DELIVERY_ATTEMPTS,  /* peer, outcome */
     DS_METRIC_SENT_BYTES,         /* peer */
@@ -48,9 +49,19 @@ enum ds_metric {
     DS_METRIC_OLDEST_UNDELIVERED, /* peer */
     DS_METRIC_PEER_PAUSED,        /* peer */
     DS_METRIC_PEER_CIRCUIT,       /* peer */
+    DS_METRIC_COMMITMENTS,        /* peer, outcome */
+    DS_METRIC_DELETED,            /* - */
+    DS_METRIC_READ_BACK,          /* peer, outcome */
+    DS_METRIC_PEER_PROFILE,       /* peer, profile */
+    /* audit messages */
+    DS_METRIC_AUDIT_MESSAGES, /* outcome */
+    DS_METRIC_AUDIT_LAG,      /* - */
     /* what it stands on */
     DS_METRIC_DATABASE_UP,      /* - */
     DS_METRIC_DATABASE_LATENCY, /* - */
+    DS_METRIC_LOG_EVENTS,       /* - */
+    DS_METRIC_LOG_WAITING,      /* - */
+    DS_METRIC_LOG_FINDINGS,     /* - */
     DS_METRIC_SERIES_DROPPED,   /* - */
     DS_METRIC_PROCESS_MEMORY,   /* - */
     DS_METRIC_PROCESS_CPU,      /* - */

@@ -68,7 +68,7 @@ static void counters_without_labels_begin_at_zero_and_gauges_are_absent_until_me
 {
     (void)state;
     double v = 0;
-    shows("dicomstego_quarantined_instances_total", 0);
+    shows("dicomstego_refused_instances_total", 0);
     shows("dicomstego_prove_seconds_count", 0);
     assert_false(value_of("dicomstego_database_up", &v));
     ds_metric_set(DS_METRIC_DATABASE_UP, NULL, NULL, 1);
