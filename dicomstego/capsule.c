@@ -102,6 +102,8 @@ static enum ds_status check_request(const struct stego_seal_request *r, struct d
         wrong = "the origin is not an AE title";
     } else if (r->document_count > 0 && r->recipient_count == 0 && r->password == NULL) {
         wrong = "documents need a recipient or a password";
+    } else if (r->head.size > INT64_MAX) {
+        wrong = "the tree head's size is out of bounds";
     }
     return wrong == NULL ? DS_OK : ds_fail(err, DS_EINVAL, "%s", wrong);
 }
@@ -110,6 +112,7 @@ static enum ds_status describe(struct stego_capsule *c, const struct stego_seal_
                                struct ds_error *err)
 {
     c->created_utc_us = r->created_utc_us;
+    c->head = r->head;
     memcpy(c->origin, r->origin, strlen(r->origin));
     c->shares = stego_shares_of(stego_shares_needed_for(r->share_total, r->redundancy_percent),
                                 r->share_total);
@@ -306,12 +309,12 @@ static struct stego_manifest describe_instance(const struct stego_capsule *c,
                                                const struct stego_instance *i)
 {
     struct stego_manifest m = {
-        .version = STEGO_MANIFEST_VERSION,
         .created_utc_us = c->created_utc_us,
         .share_index = i->share_index,
         .shares_needed = c->shares.needed,
         .shares_total = c->shares.total,
         .cell_rule = i->cell_rule,
+        .head = c->head,
         .is_sealed = c->is_sealed,
     };
     memcpy(m.capsule_id, c->id, sizeof(m.capsule_id));
@@ -396,4 +399,22 @@ enum ds_status stego_capsule_instance(const struct stego_capsule *c, const struc
         s = ds_bytes_append(out, digest, sizeof(digest), err);
     }
     return s == DS_OK ? ds_bytes_append(out, body.data, body.len, err) : s;
+}
+
+enum ds_status stego_capsule_sealed_text(const struct stego_capsule *c, struct ds_bytes *out,
+                                         struct ds_error *err)
+{
+    struct stego_share_view view = {0};
+    enum ds_status s = stego_share_data_get(&view, c->share_data.data, c->share_data.len, err);
+    if (s != DS_OK || view.sealed.len == 0) {
+        return s;
+    }
+    const size_t begin = out->len;
+    const size_t len = (view.sealed.len + 2) / 3 * 4;
+    s = ds_bytes_resize(out, begin + len + 1, err); /* OpenSSL writes a terminator */
+    if (s != DS_OK) {
+        return s;
+    }
+    (void)EVP_EncodeBlock(out->data + begin, view.sealed.data, (int)view.sealed.len);
+    return ds_bytes_resize(out, begin + len, err);
 }

@@ -28,6 +28,7 @@
 #define STEGO_RECORD_MAX_BYTES (16U * 1024U * 1024U)
 #define STEGO_REPORT_MAX_BYTES (32U * 1024U * 1024U)
 #define STEGO_SHARES_MAX       65535U
+#define STEGO_HEAD_BYTES       40U /* what naming the head costs in each instance */
 
 /* One document of the study: a report, or what the carrier room adds ("attributes"). */
 struct stego_document {
@@ -35,6 +36,13 @@ struct stego_document {
     const char *media_type; /* "text/plain; charset=utf-8", "application/pdf" ... */
     const uint8_t *data;
     size_t len;
+};
+
+/* The newest head of the origin's provenance log when the study was sealed (provenance/head.h). The
+ * log's name follows from the signer's key. size 0: none. */
+struct stego_tree_head {
+    uint64_t size; /* events in the log */
+    uint8_t root[DS_SHA256_BYTES];
 };
 
 struct stego_seal_request {
@@ -48,6 +56,7 @@ struct stego_seal_request {
     const struct stego_identity *signer; /* NULL: unsigned, integrity by the AEAD alone */
     uint32_t share_total;                /* n: instances that carry a share, 1..STEGO_SHARES_MAX */
     unsigned redundancy_percent;         /* 0..90: of the n, so many may be lost */
+    struct stego_tree_head head;         /* named in every manifest, STEGO_HEAD_BYTES each */
 };
 
 struct stego_capsule;
@@ -70,6 +79,10 @@ size_t stego_capsule_share_bytes(const struct stego_capsule *c);     /* one shar
 size_t stego_capsule_key_block_bytes(const struct stego_capsule *c);
 const char *stego_capsule_origin(const struct stego_capsule *c); /* borrowed */
 int64_t stego_capsule_created_utc_us(const struct stego_capsule *c);
+/* Appends the sealed documents (CMS, docs/capsule-format.md section 6) in Base64; nothing where
+ * there are none. */
+DS_CHECKED enum ds_status stego_capsule_sealed_text(const struct stego_capsule *c,
+                                                    struct ds_bytes *out, struct ds_error *err);
 
 /* For the database: everything, sealed to `owner` (CMS), so that the study key never rests in the
  * clear. Loading needs the same owner and signer identities. */
@@ -116,12 +129,16 @@ enum stego_origin_state {
     STEGO_ORIGIN_VERIFIED,  /* the signature holds, by a trusted certificate */
 };
 
+struct stego_secret; /* lsb.h */
+
 /* The keys that the reader has. Any pointer may be NULL. */
 struct stego_keyring {
     const struct stego_identity *const *identities;
     size_t identity_count;
     const char *password;
     const struct stego_trust *trust; /* when given: what is not signed by it is DS_EAUTH */
+    /* For what lies in the order of a key (lsb.h); NULL: the password is tried. */
+    const struct stego_secret *secret;
 };
 
 /* The manifest, as far as `origin` vouches for it. */
@@ -135,6 +152,7 @@ struct stego_manifest {
     uint8_t cell_rule;
     uint8_t pixel_hash[DS_SHA256_BYTES];
     uint8_t dataset_hash[DS_SHA256_BYTES];
+    struct stego_tree_head head;
     bool has_key_block;
     bool is_sealed; /* a key is needed for the record and the documents */
     /* What each costs; together they are all that is hidden in the instance. */

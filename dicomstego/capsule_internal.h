@@ -26,6 +26,7 @@ struct stego_capsule {
     char origin[STEGO_ORIGIN_BYTES];
     int64_t created_utc_us;
     struct stego_shares shares;
+    struct stego_tree_head head;
     bool is_sealed;
     uint8_t study_key[STEGO_KEY_BYTES];
     struct ds_bytes key_block;

@@ -97,9 +97,19 @@ static bool fits_evp(size_t a, size_t b)
     return a <= INT_MAX && b <= INT_MAX - STEGO_GCM_TAG_BYTES;
 }
 
-enum ds_status stego_gcm_seal(const struct stego_gcm *gcm, const uint8_t *aad, size_t aad_len,
-                              const uint8_t *plain, size_t len, struct ds_bytes *out,
-                              struct ds_error *err)
+static const EVP_CIPHER *cipher_of(enum stego_aead aead)
+{
+    return aead == STEGO_CHACHA20_POLY1305 ? EVP_chacha20_poly1305() : EVP_aes_256_gcm();
+}
+
+static const char *name_of(enum stego_aead aead)
+{
+    return aead == STEGO_CHACHA20_POLY1305 ? "ChaCha20-Poly1305" : "AES-256-GCM";
+}
+
+enum ds_status stego_aead_seal(enum stego_aead aead, const struct stego_gcm *gcm,
+                               const uint8_t *aad, size_t aad_len, const uint8_t *plain, size_t len,
+                               struct ds_bytes *out, struct ds_error *err)
 {
     if (!fits_evp(aad_len, len)) {
         return ds_fail(err, DS_EINVAL, "%zu bytes are too many to encrypt at once", len);
@@ -111,36 +121,35 @@ enum ds_status stego_gcm_seal(const struct stego_gcm *gcm, const uint8_t *aad, s
     DS_AUTO(cipher_ctx_auto) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     uint8_t *to = out->data + out->len;
     int n = 0;
-    if (ctx == NULL ||
-        EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, gcm->key, gcm->nonce) != 1 ||
+    if (ctx == NULL || EVP_EncryptInit_ex(ctx, cipher_of(aead), NULL, gcm->key, gcm->nonce) != 1 ||
         EVP_EncryptUpdate(ctx, NULL, &n, aad, (int)aad_len) != 1 ||
         (len > 0 && EVP_EncryptUpdate(ctx, to, &n, plain, (int)len) != 1) ||
         EVP_EncryptFinal_ex(ctx, to + len, &n) != 1 ||
         EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, STEGO_GCM_TAG_BYTES, to + len) != 1) {
-        return stego_crypto_fail(err, DS_ENOMEM, "AES-256-GCM");
+        return stego_crypto_fail(err, DS_ENOMEM, name_of(aead));
     }
     out->len += len + STEGO_GCM_TAG_BYTES;
     return DS_OK;
 }
 
-static bool gcm_decrypt(const struct stego_gcm *gcm, const uint8_t *aad, size_t aad_len,
-                        const uint8_t *sealed, size_t len, uint8_t *to)
+static bool decrypt(enum stego_aead aead, const struct stego_gcm *gcm, const uint8_t *aad,
+                    size_t aad_len, const uint8_t *sealed, size_t len, uint8_t *to)
 {
     uint8_t tag[STEGO_GCM_TAG_BYTES];
     memcpy(tag, sealed + len, sizeof(tag));
     DS_AUTO(cipher_ctx_auto) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     int n = 0;
     return ctx != NULL &&
-           EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, gcm->key, gcm->nonce) == 1 &&
+           EVP_DecryptInit_ex(ctx, cipher_of(aead), NULL, gcm->key, gcm->nonce) == 1 &&
            EVP_DecryptUpdate(ctx, NULL, &n, aad, (int)aad_len) == 1 &&
            (len == 0 || EVP_DecryptUpdate(ctx, to, &n, sealed, (int)len) == 1) &&
            EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, sizeof(tag), tag) == 1 &&
            EVP_DecryptFinal_ex(ctx, to + len, &n) == 1;
 }
 
-enum ds_status stego_gcm_open(const struct stego_gcm *gcm, const uint8_t *aad, size_t aad_len,
-                              const uint8_t *sealed, size_t len, struct ds_bytes *out,
-                              struct ds_error *err)
+enum ds_status stego_aead_open(enum stego_aead aead, const struct stego_gcm *gcm,
+                               const uint8_t *aad, size_t aad_len, const uint8_t *sealed,
+                               size_t len, struct ds_bytes *out, struct ds_error *err)
 {
     if (len < STEGO_GCM_TAG_BYTES || !fits_evp(aad_len, len)) {
         return ds_fail(err, DS_EAUTH, "encrypted record of %zu bytes", len);
@@ -153,8 +162,22 @@ enum ds_status stego_gcm_open(const struct stego_gcm *gcm, const uint8_t *aad, s
     if (s != DS_OK) {
         return s;
     }
-    if (!gcm_decrypt(gcm, aad, aad_len, sealed, plain_len, plain.data)) {
+    if (!decrypt(aead, gcm, aad, aad_len, sealed, plain_len, plain.data)) {
         return stego_crypto_fail(err, DS_EAUTH, "the encrypted record was altered");
     }
     return ds_bytes_append(out, plain.data, plain_len, err);
+}
+
+enum ds_status stego_gcm_seal(const struct stego_gcm *gcm, const uint8_t *aad, size_t aad_len,
+                              const uint8_t *plain, size_t len, struct ds_bytes *out,
+                              struct ds_error *err)
+{
+    return stego_aead_seal(STEGO_AES_256_GCM, gcm, aad, aad_len, plain, len, out, err);
+}
+
+enum ds_status stego_gcm_open(const struct stego_gcm *gcm, const uint8_t *aad, size_t aad_len,
+                              const uint8_t *sealed, size_t len, struct ds_bytes *out,
+                              struct ds_error *err)
+{
+    return stego_aead_open(STEGO_AES_256_GCM, gcm, aad, aad_len, sealed, len, out, err);
 }

@@ -41,6 +41,18 @@ DS_CHECKED enum ds_status stego_gcm_open(const struct stego_gcm *gcm, const uint
                                          size_t aad_len, const uint8_t *sealed, size_t len,
                                          struct ds_bytes *out, struct ds_error *err);
 
+/* The same with another cipher of the same sizes. */
+enum stego_aead {
+    STEGO_AES_256_GCM,
+    STEGO_CHACHA20_POLY1305, /* RFC 8439 */
+};
+DS_CHECKED enum ds_status stego_aead_seal(enum stego_aead aead, const struct stego_gcm *gcm,
+                                          const uint8_t *aad, size_t aad_len, const uint8_t *plain,
+                                          size_t len, struct ds_bytes *out, struct ds_error *err);
+DS_CHECKED enum ds_status stego_aead_open(enum stego_aead aead, const struct stego_gcm *gcm,
+                                          const uint8_t *aad, size_t aad_len, const uint8_t *sealed,
+                                          size_t len, struct ds_bytes *out, struct ds_error *err);
+
 /* For DS_AUTO. */
 void stego_bio_auto(BIO **b);
 void stego_pkey_auto(EVP_PKEY **k);

@@ -10,7 +10,6 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-#define PEM_MAX_BYTES  (1024U * 1024U)
 #define TRUST_MAX      4096U
 #define RSA_BITS_MIN   2048
 #define RSA_BITS_MAX   8192
@@ -123,7 +122,7 @@ static enum ds_status certificate_wrap(struct stego_certificate **out, X509 *x,
     }
     c->x509 = x509;
     x509 = NULL;
-    c->der = DS_BYTES_INIT(PEM_MAX_BYTES);
+    c->der = DS_BYTES_INIT(STEGO_PEM_MAX_BYTES);
     c->public_key = X509_get0_pubkey(c->x509);
     ERR_clear_error();
     c->subject = subject_text(c->x509);
@@ -142,8 +141,7 @@ static enum ds_status certificate_wrap(struct stego_certificate **out, X509 *x,
     return DS_OK;
 }
 
-/* OpenSSL's default would ask on the terminal. */
-static int no_passphrase(char *buffer, int size, int writing, void *user)
+int stego_no_passphrase(char *buffer, int size, int writing, void *user)
 {
     (void)buffer;
     (void)size;
@@ -152,9 +150,8 @@ static int no_passphrase(char *buffer, int size, int writing, void *user)
     return -1;
 }
 
-/* The bytes of a PEM file behind a read-only BIO over *text. */
-static enum ds_status pem_open(BIO **out, struct ds_bytes *text, const char *path,
-                               struct ds_error *err)
+enum ds_status stego_pem_open(BIO **out, struct ds_bytes *text, const char *path,
+                              struct ds_error *err)
 {
     const enum ds_status s = ds_file_read(path, text, err);
     if (s == DS_ENOMEM || s == DS_EIO) {
@@ -171,13 +168,13 @@ enum ds_status stego_certificate_load(struct stego_certificate **out, const char
                                       struct ds_error *err)
 {
     *out = NULL;
-    DS_AUTO(stego_bytes_auto) struct ds_bytes text = DS_BYTES_INIT(PEM_MAX_BYTES);
+    DS_AUTO(stego_bytes_auto) struct ds_bytes text = DS_BYTES_INIT(STEGO_PEM_MAX_BYTES);
     DS_AUTO(stego_bio_auto) BIO *bio = NULL;
-    enum ds_status s = pem_open(&bio, &text, path, err);
+    enum ds_status s = stego_pem_open(&bio, &text, path, err);
     if (s != DS_OK) {
         return s;
     }
-    X509 *x = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
+    X509 *x = PEM_read_bio_X509(bio, NULL, stego_no_passphrase, NULL);
     if (x == NULL) {
         ERR_clear_error();
         return ds_fail(err, DS_ECONFIG, "%s has no PEM certificate", path);
@@ -202,7 +199,8 @@ enum ds_status stego_certificate_parse(struct stego_certificate **out, const uin
 {
     *out = NULL;
     const uint8_t *at = der;
-    DS_AUTO(stego_x509_auto) X509 *x = len > PEM_MAX_BYTES ? NULL : d2i_X509(NULL, &at, (long)len);
+    DS_AUTO(stego_x509_auto)
+    X509 *x = len > STEGO_PEM_MAX_BYTES ? NULL : d2i_X509(NULL, &at, (long)len);
     ERR_clear_error();
     if (x == NULL || at != der + len) {
         return ds_fail(err, DS_EAUTH, "the certificate that travelled along cannot be read");
@@ -256,13 +254,13 @@ void stego_identity_auto(struct stego_identity **i)
 
 static enum ds_status private_key_load(EVP_PKEY **out, const char *path, struct ds_error *err)
 {
-    DS_AUTO(stego_bytes_auto) struct ds_bytes text = DS_BYTES_INIT(PEM_MAX_BYTES);
+    DS_AUTO(stego_bytes_auto) struct ds_bytes text = DS_BYTES_INIT(STEGO_PEM_MAX_BYTES);
     DS_AUTO(stego_bio_auto) BIO *bio = NULL;
-    const enum ds_status s = pem_open(&bio, &text, path, err);
+    const enum ds_status s = stego_pem_open(&bio, &text, path, err);
     if (s != DS_OK) {
         return s;
     }
-    *out = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+    *out = PEM_read_bio_PrivateKey(bio, NULL, stego_no_passphrase, NULL);
     ERR_clear_error();
     if (*out == NULL) {
         return ds_fail(err, DS_ECONFIG, "%s has no PEM private key without a passphrase", path);
@@ -362,15 +360,15 @@ static enum ds_status trust_add_one(struct stego_trust *t, X509 *x, struct ds_er
 
 enum ds_status stego_trust_add(struct stego_trust *t, const char *path, struct ds_error *err)
 {
-    DS_AUTO(stego_bytes_auto) struct ds_bytes text = DS_BYTES_INIT(PEM_MAX_BYTES);
+    DS_AUTO(stego_bytes_auto) struct ds_bytes text = DS_BYTES_INIT(STEGO_PEM_MAX_BYTES);
     DS_AUTO(stego_bio_auto) BIO *bio = NULL;
-    enum ds_status s = pem_open(&bio, &text, path, err);
+    enum ds_status s = stego_pem_open(&bio, &text, path, err);
     if (s != DS_OK) {
         return s;
     }
     size_t found = 0;
-    for (X509 *x = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL); x != NULL;
-         x = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) {
+    for (X509 *x = PEM_read_bio_X509(bio, NULL, stego_no_passphrase, NULL); x != NULL;
+         x = PEM_read_bio_X509(bio, NULL, stego_no_passphrase, NULL)) {
         s = trust_add_one(t, x, err);
         if (s != DS_OK) {
             return s;

@@ -40,7 +40,8 @@ DS_CHECKED enum ds_status stego_trust_add(struct stego_trust *t, const char *pat
 void stego_trust_free(struct stego_trust *t);
 
 /* `key new`: writes a private key (0600) and a self-signed certificate for subject CN=common_name,
- * valid for days. type: "ec" (P-256) or "rsa" (3072). Neither file may exist (DS_EEXIST) unless
+ * valid for days. type: "ec" (P-256), "rsa" (3072), or "secp256k1",
+ * which only agreement.h takes. Neither file may exist (DS_EEXIST) unless
  * replace. The certificate carries dns_name (may be NULL) as subjectAltName, so that it serves TLS.
  */
 DS_CHECKED enum ds_status stego_key_new(const char *type, const char *common_name,

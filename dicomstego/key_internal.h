@@ -8,6 +8,8 @@
 #include "dicomstego/crypto.h"
 #include "dicomstego/key.h"
 
+#define STEGO_PEM_MAX_BYTES (1024U * 1024U)
+
 struct stego_certificate {
     X509 *x509;
     EVP_PKEY *public_key; /* borrowed from x509; NULL when OpenSSL does not know its kind */
@@ -38,6 +40,12 @@ enum stego_key_kind {
 enum stego_key_kind stego_key_kind_of(EVP_PKEY *key);
 /* The digest that goes with the kind: SHA-256, but SHA-384 and SHA-512 for the larger curves. */
 const EVP_MD *stego_key_digest(enum stego_key_kind kind);
+
+/* The bytes of a PEM file behind a read-only BIO over *text, which has to outlive it. */
+DS_CHECKED enum ds_status stego_pem_open(BIO **out, struct ds_bytes *text, const char *path,
+                                         struct ds_error *err);
+/* For PEM_read_bio_...: OpenSSL's default would ask on the terminal. */
+int stego_no_passphrase(char *buffer, int size, int writing, void *user);
 
 /* From DER that somebody sent: DS_EAUTH when it is not one certificate of a key kind of ours. */
 DS_CHECKED enum ds_status stego_certificate_parse(struct stego_certificate **out,

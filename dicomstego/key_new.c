@@ -26,11 +26,16 @@
 
 static enum ds_status generate(EVP_PKEY **out, const char *type, struct ds_error *err)
 {
-    const bool ec = strcmp(type, "ec") == 0;
-    if (!ec && strcmp(type, "rsa") != 0) {
-        return ds_fail(err, DS_EINVAL, "key type \"%s\": \"ec\" or \"rsa\" is possible", type);
+    if (strcmp(type, "ec") == 0) {
+        *out = EVP_EC_gen("P-256");
+    } else if (strcmp(type, "secp256k1") == 0) {
+        *out = EVP_EC_gen("secp256k1");
+    } else if (strcmp(type, "rsa") == 0) {
+        *out = EVP_RSA_gen(RSA_BITS);
+    } else {
+        return ds_fail(err, DS_EINVAL,
+                       "key type \"%s\": \"ec\", \"rsa\" or \"secp256k1\" is possible", type);
     }
-    *out = ec ? EVP_EC_gen("P-256") : EVP_RSA_gen(RSA_BITS);
     return *out == NULL ? stego_crypto_fail(err, DS_ENOMEM, "new key") : DS_OK;
 }
 

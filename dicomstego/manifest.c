@@ -43,6 +43,13 @@ static enum ds_status check_for_put(const struct stego_manifest *m, const struct
     return DS_OK;
 }
 
+static enum ds_status put_head(struct ds_bytes *out, const struct stego_tree_head *head,
+                               struct ds_error *err)
+{
+    const enum ds_status s = ds_bytes_put_be(out, head->size, 8, err);
+    return s == DS_OK ? ds_bytes_append(out, head->root, sizeof(head->root), err) : s;
+}
+
 enum ds_status stego_header_put(struct ds_bytes *out, const struct stego_manifest *m,
                                 bool is_signed, const struct stego_sections *sections,
                                 struct ds_error *err)
@@ -56,7 +63,7 @@ enum ds_status stego_header_put(struct ds_bytes *out, const struct stego_manifes
                                     (m->is_sealed ? FLAG_SEALED : 0U));
     const size_t origin_len = strlen(m->origin);
     const struct field fields[] = {
-        {NULL, STEGO_MANIFEST_VERSION, 1},
+        {NULL, m->head.size > 0 ? STEGO_MANIFEST_HEAD : STEGO_MANIFEST_PLAIN, 1},
         {NULL, flags, 1},
         {m->capsule_id, 0, STEGO_CAPSULE_ID_BYTES},
         {NULL, (uint64_t)m->created_utc_us, 8},
@@ -77,7 +84,10 @@ enum ds_status stego_header_put(struct ds_bytes *out, const struct stego_manifes
         s = f->bytes != NULL ? ds_bytes_append(out, f->bytes, f->len, err)
                              : ds_bytes_put_be(out, f->number, f->len, err);
     }
-    return s == DS_OK ? ds_bytes_append(out, m->origin, origin_len, err) : s;
+    if (s == DS_OK) {
+        s = ds_bytes_append(out, m->origin, origin_len, err);
+    }
+    return s == DS_OK && m->head.size > 0 ? put_head(out, &m->head, err) : s;
 }
 
 enum ds_status stego_container_digest(const uint8_t *bytes, size_t len,
@@ -101,6 +111,17 @@ static struct stego_span take_span(struct ds_cursor *c, size_t len)
 {
     const uint8_t *at = len == 0 ? NULL : ds_cursor_bytes(c, len);
     return (struct stego_span){at, at == NULL ? 0 : len};
+}
+
+/* True also where the version has none. */
+static bool take_head(struct ds_cursor *c, struct stego_manifest *m)
+{
+    if (m->version != STEGO_MANIFEST_HEAD) {
+        return true;
+    }
+    m->head.size = ds_cursor_be(c, 8);
+    take(c, m->head.root, sizeof(m->head.root));
+    return m->head.size > 0 && m->head.size <= INT64_MAX;
 }
 
 /* The numbers of the header; what they say about each other is checked by is_coherent. */
@@ -132,7 +153,8 @@ static bool take_header(struct ds_cursor *c, struct stego_container *out, size_t
         return false;
     }
     memcpy(m->origin, origin, origin_len);
-    return (flags & ~FLAGS_KNOWN) == 0 && created <= INT64_MAX && is_origin(m->origin, origin_len);
+    return (flags & ~FLAGS_KNOWN) == 0 && created <= INT64_MAX &&
+           is_origin(m->origin, origin_len) && take_head(c, m);
 }
 
 static bool is_coherent(const struct stego_container *c)
@@ -158,8 +180,9 @@ static void count_bytes(struct stego_container *c)
     m->certificate_bytes = s->certificate.len;
     m->share_bytes = s->share.len;
     m->record_bytes = s->record.len;
-    m->manifest_bytes =
-        STEGO_DIGEST_BYTES + STEGO_HEADER_BYTES + strlen(m->origin) + c->signature.len;
+    m->manifest_bytes = STEGO_DIGEST_BYTES + STEGO_HEADER_BYTES + strlen(m->origin) +
+                        c->signature.len +
+                        (m->version == STEGO_MANIFEST_HEAD ? STEGO_HEAD_BYTES : 0);
     m->has_key_block = s->key_block.len > 0;
 }
 
@@ -199,9 +222,9 @@ enum ds_status stego_container_parse(struct stego_container *out, const uint8_t 
         return s;
     }
     struct ds_cursor c = ds_cursor_over(bytes + STEGO_DIGEST_BYTES, len - STEGO_DIGEST_BYTES);
-    if (c.data[0] != STEGO_MANIFEST_VERSION) {
-        return ds_fail(err, DS_EUNSUPPORTED, "a capsule of version %u: this program knows %u",
-                       c.data[0], STEGO_MANIFEST_VERSION);
+    if (c.data[0] < STEGO_MANIFEST_PLAIN || c.data[0] > STEGO_MANIFEST_HEAD) {
+        return ds_fail(err, DS_EUNSUPPORTED, "a capsule of version %u: this program knows %u to %u",
+                       c.data[0], STEGO_MANIFEST_PLAIN, STEGO_MANIFEST_HEAD);
     }
     size_t lengths[4];
     if (!take_header(&c, out, lengths) || !take_sections(&c, out, lengths) || !is_coherent(out)) {

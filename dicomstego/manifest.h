@@ -4,6 +4,9 @@
  *
  *   digest (16) | header (117 + origin) | key block | certificate | share | record | signature
  *
+ * Version 2 has a tree head (40) at the end of the header, version 1 has none; what has none to
+ * name is written as version 1.
+ *
  * The digest is over all that follows it, so nothing is interpreted before it holds. The signature
  * covers header and sections. All numbers are big endian.
  */
@@ -12,10 +15,11 @@
 
 #include "dicomstego/capsule.h"
 
-#define STEGO_MANIFEST_VERSION 1U
-#define STEGO_DIGEST_BYTES     16U
-#define STEGO_HEADER_BYTES     117U   /* without the origin's characters */
-#define STEGO_SECTION_MAX      65535U /* key block and certificate: 16-bit lengths */
+#define STEGO_MANIFEST_PLAIN 1U
+#define STEGO_MANIFEST_HEAD  2U /* with a tree head */
+#define STEGO_DIGEST_BYTES   16U
+#define STEGO_HEADER_BYTES   117U   /* without the origin's characters and the tree head */
+#define STEGO_SECTION_MAX    65535U /* key block and certificate: 16-bit lengths */
 
 struct stego_span {
     const uint8_t *data; /* NULL when len is 0 */

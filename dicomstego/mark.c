@@ -12,8 +12,7 @@
  * pixel, and even a handful of them in the mark, cannot make a carrier pass for a cover.
  */
 #define VERSION   3U
-#define MARK_HEAD UINT64_C(0xC5A719E23DB46F)
-#define MARK      (MARK_HEAD << 8 | VERSION << 4 | (VERSION ^ 15U))
+#define MARK      (STEGO_MARK_HEAD << 8 | VERSION << 4 | (VERSION ^ 15U))
 #define MARK_NEAR 4
 #define MARK_FAR  8U /* of another version: each of its 4 bits stands there twice */
 
@@ -242,7 +241,7 @@ bool stego_lead_read_rest(const struct stego_image *image, const struct stego_pl
 static bool is_foreign(uint64_t window)
 {
     const unsigned version = (unsigned)(window >> 4) & 15U;
-    return window >> 8 == MARK_HEAD && (window & 15U) == (version ^ 15U);
+    return window >> 8 == STEGO_MARK_HEAD && (window & 15U) == (version ^ 15U);
 }
 
 static uint64_t window_at(const int32_t *samples, size_t begin)

@@ -17,7 +17,10 @@
 #include "dicomstego/image.h"
 #include "dicomstego/plane.h"
 
-#define STEGO_MARK_BITS  64U
+#define STEGO_MARK_BITS 64U
+/* All but the last byte, which names the version: 15 is no version of the engine, but the header of
+ * another method (lsb_header.h), so that one look through the samples finds either. */
+#define STEGO_MARK_HEAD  UINT64_C(0xC5A719E23DB46F)
 #define STEGO_STAGES_MAX 8U
 
 enum stego_codec { STEGO_BOARD, STEGO_CHAIN };

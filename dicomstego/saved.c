@@ -18,6 +18,8 @@
 #define SAVED_VERSION   1U
 #define SAVED_MAX_BYTES (STEGO_SHARE_DATA_MAX + 2U * 1024U * 1024U)
 #define FLAG_SEALED     1U
+#define FLAG_HEAD       2U /* a tree head stands behind the share data */
+#define FLAGS_KNOWN     3U
 
 /* ---- saving ---- */
 
@@ -30,7 +32,7 @@ static enum ds_status put_capsule(const struct stego_capsule *c, struct ds_bytes
         size_t len;
     } fields[] = {
         {NULL, SAVED_VERSION, 1},
-        {NULL, c->is_sealed ? FLAG_SEALED : 0U, 1},
+        {NULL, (c->is_sealed ? FLAG_SEALED : 0U) | (c->head.size > 0 ? FLAG_HEAD : 0U), 1},
         {c->id, 0, sizeof(c->id)},
         {NULL, (uint64_t)c->created_utc_us, 8},
         {NULL, c->shares.needed, 2},
@@ -52,7 +54,15 @@ static enum ds_status put_capsule(const struct stego_capsule *c, struct ds_bytes
     if (s == DS_OK) {
         s = ds_bytes_append(out, c->key_block.data, c->key_block.len, err);
     }
-    return s == DS_OK ? ds_bytes_append(out, c->share_data.data, c->share_data.len, err) : s;
+    if (s == DS_OK) {
+        s = ds_bytes_append(out, c->share_data.data, c->share_data.len, err);
+    }
+    if (s == DS_OK && c->head.size > 0) {
+        s = ds_bytes_put_be(out, c->head.size, 8, err);
+    }
+    return s == DS_OK && c->head.size > 0
+               ? ds_bytes_append(out, c->head.root, sizeof(c->head.root), err)
+               : s;
 }
 
 enum ds_status stego_capsule_save(const struct stego_capsule *c,
@@ -103,7 +113,8 @@ static enum ds_status get_capsule(struct stego_capsule *c, const struct ds_bytes
 {
     struct ds_cursor in = ds_cursor_over(plain->data, plain->len);
     const uint64_t version = ds_cursor_be(&in, 1);
-    c->is_sealed = (ds_cursor_be(&in, 1) & FLAG_SEALED) != 0;
+    const uint64_t flags = ds_cursor_be(&in, 1);
+    c->is_sealed = (flags & FLAG_SEALED) != 0;
     take_fixed(&in, c->id, sizeof(c->id));
     c->created_utc_us = (int64_t)(ds_cursor_be(&in, 8) & INT64_MAX);
     const uint32_t needed = (uint32_t)ds_cursor_be(&in, 2);
@@ -112,8 +123,8 @@ static enum ds_status get_capsule(struct stego_capsule *c, const struct ds_bytes
     const size_t origin_len = (size_t)ds_cursor_be(&in, 1);
     const size_t key_len = (size_t)ds_cursor_be(&in, 4);
     const size_t share_len = (size_t)ds_cursor_be(&in, 4);
-    if (in.failed || version != SAVED_VERSION || needed == 0 || needed > total ||
-        origin_len >= STEGO_ORIGIN_BYTES) {
+    if (in.failed || version != SAVED_VERSION || (flags & ~FLAGS_KNOWN) != 0 || needed == 0 ||
+        needed > total || origin_len >= STEGO_ORIGIN_BYTES) {
         return ds_fail(err, DS_EFORMAT, "a saved capsule does not hold together");
     }
     c->shares = stego_shares_of(needed, total);
@@ -122,8 +133,12 @@ static enum ds_status get_capsule(struct stego_capsule *c, const struct ds_bytes
     if (s == DS_OK) {
         s = take_bytes(&in, share_len, &c->share_data, err);
     }
-    return s == DS_OK && ds_cursor_left(&in) != 0
-               ? ds_fail(err, DS_EFORMAT, "a saved capsule has bytes too many")
+    if (s == DS_OK && (flags & FLAG_HEAD) != 0) {
+        c->head.size = ds_cursor_be(&in, 8);
+        take_fixed(&in, c->head.root, sizeof(c->head.root));
+    }
+    return s == DS_OK && (in.failed || ds_cursor_left(&in) != 0)
+               ? ds_fail(err, DS_EFORMAT, "a saved capsule has bytes too many, or too few")
                : s;
 }
 

@@ -294,6 +294,13 @@ static enum ds_status ecdsa_der(const uint8_t *raw, size_t len, struct ds_bytes 
     return status;
 }
 
+enum ds_status stego_signature_der(EVP_PKEY *key, const uint8_t *signature, size_t len,
+                                   struct ds_bytes *out, struct ds_error *err)
+{
+    return stego_key_kind_of(key) == STEGO_KEY_RSA ? ds_bytes_append(out, signature, len, err)
+                                                   : ecdsa_der(signature, len, out, err);
+}
+
 enum ds_status stego_verify(EVP_PKEY *key, const uint8_t *message, size_t len,
                             const uint8_t *signature, size_t signature_len, struct ds_error *err)
 {
@@ -303,9 +310,7 @@ enum ds_status stego_verify(EVP_PKEY *key, const uint8_t *message, size_t len,
                        signature_len);
     }
     DS_AUTO(stego_bytes_auto) struct ds_bytes der = DS_BYTES_INIT(2 * STEGO_SIGNATURE_MAX_BYTES);
-    const enum ds_status s = kind == STEGO_KEY_RSA
-                                 ? ds_bytes_append(&der, signature, signature_len, err)
-                                 : ecdsa_der(signature, signature_len, &der, err);
+    const enum ds_status s = stego_signature_der(key, signature, signature_len, &der, err);
     if (s != DS_OK) {
         return s;
     }

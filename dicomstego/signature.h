@@ -27,4 +27,8 @@ DS_CHECKED enum ds_status stego_verify(EVP_PKEY *key, const uint8_t *message, si
                                        const uint8_t *signature, size_t signature_len,
                                        struct ds_error *err);
 
+/* Appends the form that EVP and the openssl command verify: of ECDSA the DER of r and s. */
+DS_CHECKED enum ds_status stego_signature_der(EVP_PKEY *key, const uint8_t *signature, size_t len,
+                                              struct ds_bytes *out, struct ds_error *err);
+
 #endif

@@ -117,7 +117,10 @@ static struct ds_bytes make_share(const struct stego_capsule *c, uint32_t share)
 static struct stego_keyring keys_of(const struct stego_identity *const *id, const char *password,
                                     const struct stego_trust *trust)
 {
-    return (struct stego_keyring){id, id == NULL ? 0 : 1, password, trust};
+    return (struct stego_keyring){.identities = id,
+                                  .identity_count = id == NULL ? 0 : 1,
+                                  .password = password,
+                                  .trust = trust};
 }
 
 static struct stego_part *open_part(const struct ds_bytes *b, const struct stego_keyring *keyring)
@@ -257,6 +260,58 @@ static void the_manifest_says_what_was_put_in(void **state)
     stego_capsule_free(c);
 }
 
+/* What an enemy does who knows the format. */
+static void mend_digest(struct ds_bytes *b)
+{
+    assert_int_equal(stego_container_digest(b->data + STEGO_DIGEST_BYTES,
+                                            b->len - STEGO_DIGEST_BYTES, b->data, NULL),
+                     DS_OK);
+}
+
+static const struct stego_tree_head HEAD = {.size = 123456789,
+                                            .root = {0xa5, [1 ... 30] = 7, [31] = 0x5a}};
+
+static void a_tree_head_is_named_by_every_instance_and_costs_forty_bytes(void **state)
+{
+    (void)state;
+    struct stego_seal_request r = request_for(1, 0);
+    r.origin = "SIXTEEN_LETTERS_";
+    r.head = HEAD;
+    struct stego_capsule *c = seal(&r);
+    struct ds_bytes b = make_share(c, 0);
+    struct stego_part *p = open_part(&b, NULL);
+    const struct stego_manifest *m = stego_part_manifest(p);
+    assert_int_equal(m->version, 2);
+    assert_int_equal(m->head.size, HEAD.size);
+    assert_memory_equal(m->head.root, HEAD.root, sizeof(HEAD.root));
+    assert_int_equal(m->manifest_bytes, 213 + STEGO_HEAD_BYTES); /* still below 256 */
+    assert_int_equal(m->manifest_bytes + m->record_bytes + m->key_block_bytes + m->share_bytes,
+                     b.len);
+    /* The signature covers it. */
+    const size_t at = STEGO_DIGEST_BYTES + STEGO_HEADER_BYTES + strlen(r.origin);
+    for (size_t i = 0; i < STEGO_HEAD_BYTES; i += 13) {
+        b.data[at + i] ^= 1;
+        mend_digest(&b);
+        assert_int_equal(open_status(&b, NULL), DS_OK);
+        assert_int_equal(open_status(&b, node_trust), DS_EAUTH);
+        b.data[at + i] ^= 1;
+    }
+    /* The version says whether there is one: no head of size 0, and none beyond the signed range.
+     */
+    memset(b.data + at, 0, 8);
+    mend_digest(&b);
+    assert_int_equal(open_status(&b, NULL), DS_EAUTH);
+    b.data[at] = 0x80;
+    mend_digest(&b);
+    assert_int_equal(open_status(&b, NULL), DS_EAUTH);
+    b.data[16] = 3;
+    mend_digest(&b);
+    assert_int_equal(open_status(&b, NULL), DS_EUNSUPPORTED);
+    stego_part_free(p);
+    ds_bytes_free(&b);
+    stego_capsule_free(c);
+}
+
 static void manifest_record_and_key_block_stay_small(void **state)
 {
     (void)state;
@@ -367,14 +422,6 @@ static void every_flipped_byte_is_found_without_any_key(void **state)
     assert_int_equal(open_status(&b, NULL), DS_EAUTH);
     ds_bytes_free(&b);
     stego_capsule_free(c);
-}
-
-/* What an enemy does who knows the format. */
-static void mend_digest(struct ds_bytes *b)
-{
-    assert_int_equal(stego_container_digest(b->data + STEGO_DIGEST_BYTES,
-                                            b->len - STEGO_DIGEST_BYTES, b->data, NULL),
-                     DS_OK);
 }
 
 static void a_mended_digest_does_not_deceive_who_checks_the_signature(void **state)
@@ -845,8 +892,9 @@ static void the_same_instance_is_made_of_the_same_bytes(void **state)
     (void)state;
     struct stego_seal_request r = request_for(5, 40);
     const struct stego_identity *const signers[] = {node, peer_rsa, peer384, NULL};
-    for (size_t s = 0; s < DS_ARRAY_SIZE(signers); s++) {
-        r.signer = signers[s];
+    for (size_t s = 0; s < 2 * DS_ARRAY_SIZE(signers); s++) {
+        r.signer = signers[s % 2];
+        r.head = s < 2 ? (struct stego_tree_head){0} : HEAD;
         struct stego_capsule *c = seal(&r);
         for (uint32_t i = 0; i < 5; i++) {
             struct ds_bytes a = make_share(c, i);
@@ -887,7 +935,7 @@ static void a_capsule_that_was_saved_and_loaded_makes_the_same_bytes(void **stat
         struct stego_capsule *c = seal(&r);
         struct ds_bytes saved = save(c);
         struct stego_capsule *back = NULL;
-        assert_int_equal(stego_capsule_load(&back, saved.data, saved.len, node, signers[s], NULL),
+        assert_int_equal(stego_capsule_load(&back, saved.data, saved.len, node, r.signer, NULL),
                          DS_OK);
         for (uint32_t i = 0; i < 9; i++) {
             struct stego_instance what = instance_of(i);
@@ -1062,6 +1110,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_study_comes_back_at_the_recipient),
         cmocka_unit_test(the_manifest_says_what_was_put_in),
+        cmocka_unit_test(a_tree_head_is_named_by_every_instance_and_costs_forty_bytes),
         cmocka_unit_test(manifest_record_and_key_block_stay_small),
         cmocka_unit_test(recipients_of_all_kinds_and_a_password_each_open_alone),
         cmocka_unit_test(a_large_pdf_travels),

@@ -173,6 +173,25 @@ static void the_integrity_token_opens_without_a_key(void **state)
     ds_bytes_free(&b);
 }
 
+static void the_tree_head_is_read_where_it_is_documented(void **state)
+{
+    const struct reader *r = *state;
+    const struct stego_keyring keyring = {.trust = r->trust};
+    struct ds_bytes b = read_vector("head.bin");
+    struct stego_part *p = NULL;
+    assert_int_equal(stego_part_open(&p, b.data, b.len, &keyring, NULL), DS_OK);
+    const struct stego_manifest *m = stego_part_manifest(p);
+    assert_int_equal(stego_part_origin(p), STEGO_ORIGIN_VERIFIED);
+    assert_int_equal(m->version, 2);
+    assert_int_equal(m->head.size, 1000000);
+    for (unsigned i = 0; i < sizeof(m->head.root); i++) {
+        assert_int_equal(m->head.root[i], 0x40 + i);
+    }
+    assert_memory_equal(b.data + 141, "\0\0\0\0\0\x0f\x42\x40\x40\x41", 10);
+    stego_part_free(p);
+    ds_bytes_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +200,7 @@ int main(void)
         cmocka_unit_test(the_report_comes_back_without_the_first_part),
         cmocka_unit_test(key_block_and_sealed_documents_are_the_files_of_the_document),
         cmocka_unit_test(the_integrity_token_opens_without_a_key),
+        cmocka_unit_test(the_tree_head_is_read_where_it_is_documented),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
