@@ -201,11 +201,31 @@ static enum ds_status check_user(struct item *item, struct ds_error *err)
     return DS_OK;
 }
 
+static struct ds_cursor extended_of(struct ds_cursor user, const char *abstract_syntax)
+{
+    const size_t wanted = strlen(abstract_syntax);
+    struct item item;
+    while (ds_cursor_left(&user) > 0 && next_item(&user, &item, NULL) == DS_OK) {
+        if (item.type != EXTENDED_NEGOTIATION) {
+            continue;
+        }
+        struct ds_cursor *c = &item.value;
+        const size_t len = (size_t)ds_cursor_be(c, 2);
+        const uint8_t *uid = ds_cursor_bytes(c, len);
+        const size_t left = ds_cursor_left(c);
+        if (uid != NULL && len == wanted && memcmp(uid, abstract_syntax, len) == 0) {
+            return ds_cursor_over(ds_cursor_bytes(c, left), left);
+        }
+    }
+    return ds_cursor_over(NULL, 0);
+}
+
 static void take_roles(struct dicom_associate_request *out, struct ds_cursor user)
 {
     for (size_t i = 0; i < out->count; i++) {
         struct dicom_presentation *c = &out->contexts[i];
         c->has_roles = dicom_associate_roles(user, c->abstract_syntax, &c->roles);
+        c->extended = extended_of(user, c->abstract_syntax);
     }
 }
 

@@ -47,6 +47,8 @@ enum dicom_context_result {
 #define DICOM_ROLE_SCU 1U
 #define DICOM_ROLE_SCP 2U
 
+#define DICOM_EXTENDED_MAX_BYTES 8U /* of query and retrieve there are at most six */
+
 /* One presentation context. */
 struct dicom_presentation {
     uint8_t id; /* odd */
@@ -54,6 +56,7 @@ struct dicom_presentation {
     struct ds_cursor syntaxes; /* proposed: what dicom_presentation_next reads */
     bool has_roles;            /* a role selection item named the class */
     unsigned roles;            /* DICOM_ROLE_* proposed there */
+    struct ds_cursor extended; /* service class application information (PS3.7 D.3.3.5); or empty */
 };
 
 struct dicom_associate_request {
@@ -98,6 +101,9 @@ struct dicom_context_answer {
     char abstract_syntax[DICOM_UID_BYTES]; /* written into role items only; not read */
     bool has_roles;
     unsigned roles; /* accepted */
+    /* Service class application information, written where extended_len > 0; not read. */
+    uint8_t extended[DICOM_EXTENDED_MAX_BYTES];
+    size_t extended_len;
 };
 
 /* Appends the whole PDU. The titles go back as they came: title_bytes are the 64 bytes behind the

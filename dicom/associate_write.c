@@ -72,6 +72,30 @@ static enum ds_status put_roles(struct ds_bytes *out, const char *uid, unsigned 
     return s == DS_OK ? close_item(out, at, err) : s;
 }
 
+static enum ds_status put_extended(struct ds_bytes *out, const struct dicom_context_answer *a,
+                                   struct ds_error *err)
+{
+    const char *uid = a->abstract_syntax;
+    size_t at = 0;
+    enum ds_status s = open_item(out, EXTENDED_NEGOTIATION, &at, err);
+    s = s == DS_OK ? ds_bytes_put_be(out, strlen(uid), 2, err) : s;
+    s = s == DS_OK ? ds_bytes_append(out, uid, strlen(uid), err) : s;
+    s = s == DS_OK ? ds_bytes_append(out, a->extended, a->extended_len, err) : s;
+    return s == DS_OK ? close_item(out, at, err) : s;
+}
+
+/* One item for a class, however many contexts it has. */
+static bool is_first_extended(const struct dicom_context_answer *answers, size_t i)
+{
+    for (size_t k = 0; k < i; k++) {
+        if (answers[k].extended_len > 0 &&
+            strcmp(answers[k].abstract_syntax, answers[i].abstract_syntax) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The items that every user information of ours begins with; close_item ends it. */
 static enum ds_status open_user(struct ds_bytes *out, uint32_t max_pdu_bytes, size_t *at,
                                 struct ds_error *err)
@@ -170,6 +194,9 @@ enum ds_status dicom_associate_accept_encode(const uint8_t title_bytes[64], uint
     for (size_t i = 0; s == DS_OK && i < count; i++) {
         if (answers[i].has_roles) {
             s = put_roles(out, answers[i].abstract_syntax, answers[i].roles, err);
+        }
+        if (s == DS_OK && answers[i].extended_len > 0 && is_first_extended(answers, i)) {
+            s = put_extended(out, &answers[i], err);
         }
     }
     s = s == DS_OK ? close_item(out, user, err) : s;

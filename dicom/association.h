@@ -10,6 +10,7 @@
 #define DICOMSTEGO_DICOM_ASSOCIATION_H
 
 #include "dicom/dataset.h"
+#include "dicom/sop_class.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,6 +24,14 @@ extern "C" {
 #define DICOM_STATUS_CLASS_NOT_SUPPORTED 0x0122U
 #define DICOM_STATUS_NOT_AUTHORIZED      0x0124U
 #define DICOM_STATUS_UNKNOWN_OPERATION   0x0211U
+/* Of queries and retrievals beside those (PS3.4 C.4.1.1.4, C.4.2.1.5, C.4.3.1.4). */
+#define DICOM_STATUS_PENDING             0xff00U
+#define DICOM_STATUS_PENDING_UNSUPPORTED 0xff01U /* optional keys that are not supported */
+#define DICOM_STATUS_CANCEL              0xfe00U
+#define DICOM_STATUS_CANNOT_COUNT        0xa701U /* out of resources, number of matches */
+#define DICOM_STATUS_CANNOT_PERFORM      0xa702U /* out of resources, sub-operations */
+#define DICOM_STATUS_UNKNOWN_DESTINATION 0xa801U
+#define DICOM_STATUS_SOME_FAILED         0xb000U /* sub-operations complete, failures or warnings */
 /* Of DIMSE-N (PS3.7 C.5, 10.1). */
 #define DICOM_STATUS_PROCESSING_FAILURE  0x0110U
 #define DICOM_STATUS_NO_SUCH_INSTANCE    0x0112U
@@ -48,6 +57,8 @@ struct dicom_listener_options {
     uint16_t port;        /* 0: any free one, see dicom_listener_port */
     const char *ae_title; /* ours; other called titles are rejected unless any_called_ae */
     bool any_called_ae;
+    const char *const *more_ae_titles; /* that we answer to, too */
+    size_t more_ae_title_count;
     unsigned max_associations; /* more: rejected-transient, local limit exceeded */
     uint32_t max_pdu_bytes;    /* 4096 to 1048576; 0: 131072 */
     unsigned timeout_s;        /* how long a peer may be silent, or below 1 KiB/s; 0: 60 */
@@ -81,6 +92,7 @@ struct dicom_store_request {
     const char *sop_class_uid;
     const char *sop_instance_uid;
     const char *transfer_syntax;
+    const char *move_originator; /* AE title of who asked for it by C-MOVE; "" when nobody did */
 };
 
 /* One N-ACTION or N-EVENT-REPORT request (PS3.7 10.1.4, 10.1.1) with its data set. The UIDs are
@@ -103,6 +115,14 @@ struct dicom_report {
     struct ds_bytes *data;                        /* to append the data set to */
 };
 
+/* Numbers of sub-operations (PS3.4 C.4.2.1.6). */
+struct dicom_counts {
+    uint16_t remaining, completed, failed, warning;
+};
+
+struct dicom_operation;
+struct dicom_operation_request;
+
 /* What the node does with what arrives. Called from the association's own thread; several at once.
  * No callback may throw or longjmp. */
 struct dicom_service {
@@ -110,6 +130,9 @@ struct dicom_service {
     /* false with a reason: association rejected (calling AE not recognised, or, when *transient is
      * set, local limit: try again). */
     bool (*admit)(void *context, const struct dicom_peer *peer, bool *transient);
+    /* May be NULL. A caller whose certificate TLS did not take: of the peer only the address is
+     * known, and there is no association. */
+    void (*untrusted)(void *context, const struct dicom_peer *peer);
     bool (*may_store)(void *context, const struct dicom_peer *peer);
     /* The data set's bytes follow through store_data in the order of arrival, as they came over
      * the wire. *sink is handed back to store_data and store_end. A DIMSE status other than 0000H
@@ -133,6 +156,17 @@ struct dicom_service {
     /* Once for each report: answered with a status, or not before the association ended. */
     void (*reported)(void *context, const struct dicom_peer *peer, uint64_t token, bool answered,
                      uint16_t status);
+
+    /* Query and retrieval (dicom/operation.h). Contexts of a kind are accepted where its callback
+     * is given and the peer may; may_query NULL: every peer may. What is not permitted any more
+     * when it is asked for is answered 0124. */
+    bool (*may_query)(void *context, const struct dicom_peer *peer, enum dicom_query_kind kind);
+    void (*find)(void *context, const struct dicom_operation_request *request,
+                 struct dicom_operation *operation);
+    void (*move)(void *context, const struct dicom_operation_request *request,
+                 struct dicom_operation *operation);
+    void (*get)(void *context, const struct dicom_operation_request *request,
+                struct dicom_operation *operation);
 };
 
 struct dicom_listener;
@@ -163,9 +197,15 @@ struct dicom_requestor_options {
     unsigned timeout_s;
     uint32_t max_pdu_bytes; /* 0: 131072 */
     const struct dicom_tls *tls;
-    /* We report: proposes the role of an SCP for all contexts but Verification (PS3.7 D.3.3.4). A
-     * peer that answers nothing to that is reported to all the same. */
+    /* We report, or get: proposes the role of an SCP for all contexts but Verification and
+     * Query/Retrieve (PS3.7 D.3.3.4). A peer that answers nothing to that is reported to all the
+     * same. */
     bool as_scp;
+    /* What is stored is stored for this C-MOVE of somebody else (PS3.7 9.1.1.1.7); NULL: none. */
+    const char *move_originator;
+    uint16_t move_message_id;
+    /* NULL, or the operation that it is done for: ends like that one when the listener stops. */
+    const struct dicom_operation *during;
 };
 
 /* A presentation context to propose. Each syntax gets a context of its own, so that the acceptor
@@ -219,9 +259,6 @@ dicom_requestor_action(struct dicom_requestor *r, const struct dicom_message *re
 DS_CHECKED enum ds_status dicom_requestor_report(struct dicom_requestor *r,
                                                  const struct dicom_message *report,
                                                  uint16_t *status, struct ds_error *err);
-
-/* Study Root Query/Retrieve Information Model - FIND (PS3.4 C.6.2). */
-#define DICOM_STUDY_ROOT_FIND "1.2.840.10008.5.1.4.1.2.2.1"
 
 /* One match; false ends the reading, and the association with it. */
 typedef bool (*dicom_match_visit)(void *context, const struct dicom_dataset *match);

@@ -273,7 +273,9 @@ ds_status copy_options(dicom_listener &l, const dicom_listener_options &options,
         return ds_fail(err, DS_EINVAL, "a listener needs the three store callbacks");
     }
     l.service = service;
-    l.ae_title = options.ae_title;
+    l.ae_titles.assign(options.more_ae_titles,
+                       options.more_ae_titles + options.more_ae_title_count);
+    l.ae_titles.emplace_back(options.ae_title);
     l.any_called_ae = options.any_called_ae;
     l.only_known_classes = options.only_known_classes;
     l.max_associations = options.max_associations;

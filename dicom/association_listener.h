@@ -35,7 +35,7 @@ struct Worker {
 
 struct dicom_listener {
     dicom_service service{};
-    std::string ae_title;
+    std::vector<std::string> ae_titles;
     bool any_called_ae = false;
     bool only_known_classes = false;
     unsigned max_associations = 0;

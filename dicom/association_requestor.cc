@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dicom/association_requestor.h"
+#include "dicom/association_operations.h"
 #include "dicom/sop_class.h"
 #include "dicom/transfer_syntax.h"
 
@@ -54,8 +55,9 @@ std::vector<dicom_proposal> proposals_of(const dicom_context *contexts, size_t c
     std::vector<dicom_proposal> all = {
         {1, DICOM_VERIFICATION, DICOM_EXPLICIT_LE, DICOM_IMPLICIT_LE, 0}};
     for (size_t i = 0; i < count; i++) {
-        all.push_back({static_cast<uint8_t>(2 * i + 3), contexts[i].sop_class_uid,
-                       contexts[i].transfer_syntax, nullptr, roles});
+        const char *class_uid = contexts[i].sop_class_uid;
+        all.push_back({static_cast<uint8_t>(2 * i + 3), class_uid, contexts[i].transfer_syntax,
+                       nullptr, dicom_query_class_of(class_uid) == nullptr ? roles : 0});
     }
     return all;
 }
@@ -124,12 +126,13 @@ ds_status connect(dicom_requestor &r, const dicom_requestor_options &o,
 {
     Patience patience;
     patience.start(r.timeout_ms, true);
-    const int socket = dial(o.host, o.port, patience, err);
+    const Interrupt *interrupt = o.during == nullptr ? nullptr : interrupt_of(*o.during);
+    const int socket = dial(o.host, o.port, patience, interrupt, err);
     if (socket < 0) {
         return DS_EIO;
     }
     const uint32_t max_pdu = pdu_bytes(o.max_pdu_bytes);
-    r.association.reset(new Association(socket, r.tls.get(), nullptr, max_pdu, r.timeout_ms));
+    r.association.reset(new Association(socket, r.tls.get(), interrupt, max_pdu, r.timeout_ms));
     Connection &connection = r.association->connection;
     connection.patience = patience;
     const std::vector<dicom_proposal> proposals =
@@ -187,18 +190,12 @@ dicom_command store_request(dicom_requestor &r, const char *sop_class, const cha
     c.present |= DICOM_HAS_PRIORITY | DICOM_HAS_SOP_INSTANCE;
     c.data_set_type = DICOM_WITH_DATA_SET;
     (void)snprintf(c.sop_instance_uid, sizeof(c.sop_instance_uid), "%s", sop_instance);
+    if (!r.move_originator.empty()) {
+        c.present |= DICOM_HAS_ORIGINATOR | DICOM_HAS_ORIGINATOR_ID;
+        (void)snprintf(c.originator, sizeof(c.originator), "%s", r.move_originator.c_str());
+        c.originator_id = r.move_message_id;
+    }
     return c;
-}
-
-/* A deflated stream of odd length gets one NUL behind it (PS3.5 A.5). */
-ds_status pad(const uint8_t **data, size_t *len, ds_bytes *copy, ds_error *err)
-{
-    ds_status status = ds_bytes_reserve(copy, *len + 1, err);
-    status = status == DS_OK ? ds_bytes_append(copy, *data, *len, err) : status;
-    status = status == DS_OK ? ds_bytes_put_u8(copy, 0, err) : status;
-    *data = copy->data;
-    *len = copy->len;
-    return status;
 }
 
 /* Asks for the end and waits for it; a peer that asks at the same moment is answered (PS3.8 9.2,
@@ -285,6 +282,8 @@ extern "C" ds_status dicom_requestor_open(dicom_requestor **out,
         std::unique_ptr<dicom_requestor> r(new dicom_requestor);
         const unsigned timeout_s =
             options->timeout_s == 0 ? dicom::default_timeout_s : options->timeout_s;
+        r->move_originator = options->move_originator == nullptr ? "" : options->move_originator;
+        r->move_message_id = options->move_message_id;
         r->timeout_ms = static_cast<int>(std::min(timeout_s, 3600U) * 1000U);
         if (options->tls != nullptr) {
             status = dicom::TlsContext::make(r->tls, *options->tls, false, err);
@@ -347,15 +346,9 @@ extern "C" ds_status dicom_requestor_store(dicom_requestor *r, const char *sop_c
     *status = DICOM_STATUS_CANNOT_UNDERSTAND;
     return dicom::guarded(err, [&] {
         dicom::bytes_owner padded;
-        const bool deflated = strcmp(transfer_syntax, DICOM_DEFLATED_LE) == 0;
-        if (deflated && len % 2 != 0) {
-            const ds_status s = dicom::pad(&data, &len, &padded.bytes, err);
-            if (s != DS_OK) {
-                return s;
-            }
-        }
-        if (len == 0 || len % 2 != 0) {
-            return ds_fail(err, DS_EFORMAT, "a data set of %zu bytes", len); /* PS3.5 7.1 */
+        const ds_status sound = dicom::even(transfer_syntax, &data, &len, &padded.bytes, err);
+        if (sound != DS_OK) {
+            return sound;
         }
         if (!r->usable()) {
             return ds_fail(err, DS_EIO, "C-STORE: the peer has ended the association");

@@ -11,6 +11,8 @@ struct dicom_requestor {
     std::unique_ptr<dicom::TlsContext> tls;
     std::unique_ptr<dicom::Association> association; /* nullptr until connected */
     int timeout_ms = 0;
+    std::string move_originator; /* "": none */
+    uint16_t move_message_id = 0;
     uint16_t next_message_id = 1;
     bool established = false;
     bool broken = true;
@@ -24,5 +26,27 @@ struct dicom_requestor {
     /* From here on it can only be closed. */
     ds_status lost(dicom::Ending ending, const char *what, ds_error *err);
 };
+
+namespace dicom
+{
+
+/* A C-FIND, C-MOVE or C-GET that was sent: what answers it comes on this context, in this syntax,
+ * to this message. */
+struct Query {
+    uint8_t id = 0;
+    const char *syntax = nullptr;
+    uint16_t message_id = 0;
+    const char *what = nullptr; /* for errors */
+};
+
+/* Sends it on the context of the class, in the native syntax that was accepted for it.
+ * destination: of a C-MOVE, else nullptr. */
+ds_status send_query(dicom_requestor &r, uint16_t field, const char *class_uid,
+                     const char *destination, const dicom_dataset *identifier, Query *out,
+                     ds_error *err);
+
+bool is_pending(uint16_t status);
+
+} // namespace dicom
 
 #endif

@@ -12,12 +12,6 @@ namespace
 
 constexpr size_t match_max_bytes = 1U << 20;
 
-/* Pending, also with keys that the peer does not support (PS3.4 C.4.1.1.4). */
-bool is_pending(uint16_t status)
-{
-    return status == 0xff00 || status == 0xff01;
-}
-
 /* The identifier of one match. False: the caller has seen enough. */
 ds_status take_match(dicom_requestor &r, uint8_t id, const char *syntax, dicom_match_visit visit,
                      void *context, bool *more, ds_error *err)
@@ -72,41 +66,14 @@ ds_status take_matches(dicom_requestor &r, uint8_t id, const char *syntax, uint1
     return DS_OK;
 }
 
-dicom_command request_of(dicom_requestor &r, const char *class_uid)
-{
-    dicom_command c = {};
-    c.present = DICOM_HAS_SOP_CLASS | DICOM_HAS_FIELD | DICOM_HAS_MESSAGE_ID | DICOM_HAS_PRIORITY |
-                DICOM_HAS_DATA_SET_TYPE;
-    c.field = DICOM_C_FIND_RQ;
-    c.message_id = r.next_message_id++;
-    c.data_set_type = DICOM_WITH_DATA_SET;
-    (void)snprintf(c.sop_class_uid, sizeof(c.sop_class_uid), "%s", class_uid);
-    return c;
-}
-
 ds_status find(dicom_requestor &r, const char *class_uid, const dicom_dataset *query,
                dicom_match_visit visit, void *context, uint16_t *final, ds_error *err)
 {
-    if (!r.usable()) {
-        return ds_fail(err, DS_EIO, "C-FIND: the association is lost");
-    }
-    const char *syntax =
-        r.context(class_uid, DICOM_EXPLICIT_LE) != 0 ? DICOM_EXPLICIT_LE : DICOM_IMPLICIT_LE;
-    const uint8_t id = r.context(class_uid, syntax);
-    if (id == 0) {
-        return ds_fail(err, DS_EREFUSED, "C-FIND: the peer accepts no context for it");
-    }
-    bytes_owner bytes(match_max_bytes);
-    ds_status status = dicom_dataset_write(query, syntax, &bytes.bytes, err);
-    if (status != DS_OK) {
-        return status;
-    }
-    const dicom_command request = request_of(r, class_uid);
-    status = send_message(*r.association, id, request, bytes.bytes.data, bytes.bytes.len, err);
-    if (status != DS_OK) {
-        return status == DS_EIO ? r.lost(Ending::lost, "C-FIND", err) : status;
-    }
-    return take_matches(r, id, syntax, request.message_id, visit, context, final, err);
+    Query sent;
+    const ds_status status = send_query(r, DICOM_C_FIND_RQ, class_uid, nullptr, query, &sent, err);
+    return status == DS_OK
+               ? take_matches(r, sent.id, sent.syntax, sent.message_id, visit, context, final, err)
+               : status;
 }
 
 } // namespace

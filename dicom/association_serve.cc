@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dicom/association_events.h"
+#include "dicom/association_operations.h"
 #include "dicom/sop_class.h"
 #include "dicom/transfer_syntax.h"
 
@@ -18,12 +19,6 @@ namespace
 
 constexpr int linger_ms = 2000;
 constexpr size_t titles_at = 4; /* behind the protocol version: PS3.8 9.3.2 */
-
-bool uid_is_sound(const char *uid)
-{
-    const size_t len = strspn(uid, "0123456789.");
-    return len > 0 && uid[len] == '\0';
-}
 
 class Session
 {
@@ -52,6 +47,7 @@ class Session
     void identify(const dicom_associate_request &request);
     bool reject(const dicom_rejection &rejection, const char *why);
     bool negotiate(const bytes_owner &body, const dicom_associate_request &request);
+    const std::string *storage_syntax(const dicom_presentation &proposed) const;
     void answer_context(const dicom_presentation &proposed, dicom_context_answer &answer);
     const char *serve();
     const char *end(Ending ending);
@@ -67,9 +63,11 @@ class Session
     std::shared_ptr<const TlsContext> tls_;
     Association association_;
     dicom_peer peer_{};
-    std::unique_ptr<Events> events_; /* while it serves */
+    std::unique_ptr<Events> events_;         /* while it serves */
+    std::unique_ptr<Operations> operations_; /* as long as these */
     unsigned stored_ = 0;
     bool placed_ = false;
+    bool gets_ = false; /* may retrieve on this association */
 };
 
 /* Scanners and health checks connect and go: no alarm. */
@@ -100,6 +98,9 @@ bool Session::receive_request(bytes_owner &body, dicom_associate_request &reques
         return true;
     }
     log_stranger(l_, peer_, why);
+    if (why.status == DS_EAUTH && l_.service.untrusted != nullptr) {
+        l_.service.untrusted(l_.service.context, &peer_);
+    }
     if (ending != Ending::lost) { /* who says nothing hears nothing: PS3.8 9.2, AA-2 */
         association_.abort(AbortSource::provider, abort_bad_parameter);
     }
@@ -140,7 +141,8 @@ bool Session::admit(const dicom_associate_request &request)
     if (strcmp(request.application_context, DICOM_APPLICATION_CONTEXT) != 0) {
         return reject({DICOM_REJECTED_FOR_GOOD, 1, 2}, "application context");
     }
-    if (!l_.any_called_ae && l_.ae_title != peer_.called_ae) {
+    if (!l_.any_called_ae && std::find(l_.ae_titles.begin(), l_.ae_titles.end(), peer_.called_ae) ==
+                                 l_.ae_titles.end()) {
         return reject({DICOM_REJECTED_FOR_GOOD, 1, 7}, "called AE title");
     }
     placed_ = l_.take_place();
@@ -191,11 +193,20 @@ bool Session::takes(const char *abstract_syntax) const
                                  : dicom_sop_class_may_be_storage(abstract_syntax);
 }
 
-/* We are the SCP; a peer that offers to be one (for C-GET) may still send as SCU. Who reports on an
- * association of his own proposes to be SCP, or, against PS3.4 J.3.3, nothing. */
-unsigned roles_for(const dicom_presentation &proposed, bool events)
+/* We are the SCP, but of whoever may get from us, where he offers it (PS3.4 C.4.3.1), and of who
+ * reports on an association of his own: he proposes to be SCP, or, against PS3.4 J.3.3, nothing. */
+unsigned roles_for(const dicom_presentation &proposed, bool both)
 {
-    return events ? proposed.roles : proposed.roles & DICOM_ROLE_SCU;
+    return both ? proposed.roles : proposed.roles & DICOM_ROLE_SCU;
+}
+
+/* To a peer that offers to be SCP we send: of what he lists in one context, what everything can be
+ * written in. Else nullptr. */
+const std::string *Session::storage_syntax(const dicom_presentation &proposed) const
+{
+    const bool sending = gets_ && (proposed.roles & DICOM_ROLE_SCP) != 0;
+    const std::string *plain = sending ? uncompressed(proposed) : nullptr;
+    return plain != nullptr ? plain : preferred(l_.transfer_syntaxes, proposed);
 }
 
 void Session::answer_context(const dicom_presentation &proposed, dicom_context_answer &answer)
@@ -205,25 +216,30 @@ void Session::answer_context(const dicom_presentation &proposed, dicom_context_a
     memcpy(answer.abstract_syntax, proposed.abstract_syntax, sizeof(answer.abstract_syntax));
     const bool echo = strcmp(proposed.abstract_syntax, DICOM_VERIFICATION) == 0;
     const bool events = takes_events(l_.service, proposed.abstract_syntax);
-    if (!echo && !events && !takes(proposed.abstract_syntax)) {
+    const dicom_query_class *query = dicom_query_class_of(proposed.abstract_syntax);
+    const bool asks = query != nullptr && offers_query(l_.service, peer_, query->kind);
+    if (!echo && !events && !asks && !takes(proposed.abstract_syntax)) {
         return;
     }
-    const std::string *syntax =
-        echo || events ? uncompressed(proposed) : preferred(l_.transfer_syntaxes, proposed);
+    const bool storage = !echo && !events && !asks;
+    const std::string *syntax = storage ? storage_syntax(proposed) : uncompressed(proposed);
     if (syntax == nullptr) {
         answer.result = DICOM_CONTEXT_NO_TRANSFER_SYNTAX;
         return;
     }
     answer.result = DICOM_CONTEXT_ACCEPTED;
     memcpy(answer.transfer_syntax, syntax->c_str(), syntax->size() + 1);
-    answer.roles = roles_for(proposed, events);
+    answer.roles = roles_for(proposed, events || (storage && gets_));
     answer.has_roles = answer.roles != 0;
-    association_.contexts.push_back({proposed.id, proposed.abstract_syntax, *syntax, answer.roles});
+    const bool relational = asks && agree_on_options(proposed, answer);
+    association_.contexts.push_back(
+        {proposed.id, proposed.abstract_syntax, *syntax, answer.roles, relational});
 }
 
 bool Session::negotiate(const bytes_owner &body, const dicom_associate_request &request)
 {
     association_.set_peer_limit(request.max_pdu_bytes);
+    gets_ = offers_query(l_.service, peer_, DICOM_QUERY_GET);
     std::vector<dicom_context_answer> answers(request.count);
     for (size_t i = 0; i < request.count; i++) {
         answer_context(request.contexts[i], answers[i]);
@@ -306,7 +322,7 @@ Ending Session::store(const dicom_command &request, const Context &context)
     if (dicom_command_has_data_set(&request)) {
         status = judge(request, context);
         const dicom_store_request begin = {&peer_, request.sop_class_uid, request.sop_instance_uid,
-                                           context.transfer_syntax.c_str()};
+                                           context.transfer_syntax.c_str(), request.originator};
         const Ending ending = receive(begin, context.id, &status);
         if (ending != Ending::none) {
             return ending;
@@ -331,9 +347,12 @@ Ending Session::dispatch(const dicom_command &command, uint8_t id)
         return Ending::protocol;
     }
     bool handled = false;
-    const Ending event = events_->dispatch(command, *context, &handled);
+    Ending ending = events_->dispatch(command, *context, &handled);
+    if (!handled) {
+        ending = operations_->dispatch(command, *context, &handled);
+    }
     if (handled) {
-        return event;
+        return ending;
     }
     if (dicom_command_is_response(&command)) {
         return Ending::protocol;
@@ -419,7 +438,9 @@ void Session::run()
     const char *how = "lost during negotiation";
     if (negotiate(body, *request)) {
         events_.reset(new Events(l_, peer_, association_));
+        operations_.reset(new Operations(l_, peer_, association_));
         how = serve();
+        operations_.reset();
         events_.reset();
     }
     if (l_.service.closed != nullptr) {

@@ -227,3 +227,56 @@ enum ds_status dicom_charset_to_utf8(const char *text, size_t len, const char *s
     c.initial = c.g1 = first_set(sets);
     return convert_extended(&c, text, len);
 }
+
+/* ---- from UTF-8 ---- */
+
+/* What iconv calls it; NULL: not one that we write. */
+static const char *encoding_of(const char *set)
+{
+    static const char single[] = "ISO_IR ";
+    if (set[0] == '\0') {
+        return "ASCII";
+    }
+    if (strcmp(set, "ISO_IR 192") == 0) {
+        return "UTF-8";
+    }
+    if (strcmp(set, "GB18030") == 0 || strcmp(set, "GBK") == 0) {
+        return set;
+    }
+    const struct coded_set *coded =
+        strncmp(set, single, sizeof(single) - 1) == 0 ? first_set(set) : NULL;
+    /* Of katakana the lower half is another one. */
+    return coded == NULL || strcmp(coded->number, "13") == 0 ? NULL : coded->encoding;
+}
+
+enum ds_status dicom_charset_from_utf8(const char *text, size_t len, const char *set,
+                                       struct ds_bytes *out, bool *fits, struct ds_error *err)
+{
+    const char *encoding = encoding_of(set);
+    *fits = false;
+    iconv_t how = encoding == NULL ? (iconv_t)-1 : iconv_open(encoding, "UTF-8"); /* NOLINT */
+    if (how == (iconv_t)-1) {                                                     /* NOLINT */
+        return DS_OK;
+    }
+    const size_t before = out->len;
+    char *copy = malloc(len + 1);
+    enum ds_status s =
+        copy == NULL ? ds_fail(err, DS_ENOMEM, "out of memory in text conversion") : DS_OK;
+    char *in = copy;
+    if (s == DS_OK) {
+        memcpy(copy, text, len);
+    }
+    *fits = s == DS_OK;
+    while (s == DS_OK && *fits && len > 0) {
+        char piece[256];
+        char *at = piece;
+        size_t room = sizeof piece;
+        const size_t result = iconv(how, &in, &len, &at, &room);
+        *fits = result != (size_t)-1 || room < sizeof piece;
+        s = *fits ? ds_bytes_append(out, piece, sizeof piece - room, err) : DS_OK;
+    }
+    out->len = *fits ? out->len : before;
+    free(copy);
+    iconv_close(how);
+    return s;
+}

@@ -20,4 +20,11 @@ DS_CHECKED enum ds_status dicom_charset_to_utf8(const char *text, size_t len, co
                                                 bool name, struct ds_bytes *out,
                                                 struct ds_error *err);
 
+/* The other way, into one of the sets that need no code extensions: ASCII (""), a single-byte set
+ * (ISO_IR n), UTF-8 or GB18030/GBK. *fits false: the set is another, or lacks a character; nothing
+ * is appended then. */
+DS_CHECKED enum ds_status dicom_charset_from_utf8(const char *text, size_t len, const char *set,
+                                                  struct ds_bytes *out, bool *fits,
+                                                  struct ds_error *err);
+
 #endif

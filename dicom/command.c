@@ -6,11 +6,12 @@
 
 #define HEAD_BYTES 8U /* tag and length in Implicit VR */
 
-enum kind { NUMBER, UID }; /* US of two bytes; UI */
+enum kind { NUMBER, UID, TEXT, TAGS }; /* US of two bytes; UI; AE or LO; AT */
 
 struct element {
     uint16_t number;
     enum kind kind;
+    size_t size; /* of a UID or a text with its terminator */
     enum dicom_command_element bit;
     size_t offset;
 };
@@ -19,18 +20,27 @@ struct element {
 
 /* Ascending, as they are written (PS3.5 7.1). */
 static const struct element elements[] = {
-    {0x0002, UID, DICOM_HAS_SOP_CLASS, AT(sop_class_uid)},
-    {0x0003, UID, DICOM_HAS_REQUESTED_CLASS, AT(requested_class_uid)},
-    {0x0100, NUMBER, DICOM_HAS_FIELD, AT(field)},
-    {0x0110, NUMBER, DICOM_HAS_MESSAGE_ID, AT(message_id)},
-    {0x0120, NUMBER, DICOM_HAS_RESPONDED_TO, AT(responded_to)},
-    {0x0700, NUMBER, DICOM_HAS_PRIORITY, AT(priority)},
-    {0x0800, NUMBER, DICOM_HAS_DATA_SET_TYPE, AT(data_set_type)},
-    {0x0900, NUMBER, DICOM_HAS_STATUS, AT(status)},
-    {0x1000, UID, DICOM_HAS_SOP_INSTANCE, AT(sop_instance_uid)},
-    {0x1001, UID, DICOM_HAS_REQUESTED_INSTANCE, AT(requested_instance_uid)},
-    {0x1002, NUMBER, DICOM_HAS_EVENT_TYPE, AT(event_type)},
-    {0x1008, NUMBER, DICOM_HAS_ACTION_TYPE, AT(action_type)},
+    {0x0002, UID, DICOM_UID_BYTES, DICOM_HAS_SOP_CLASS, AT(sop_class_uid)},
+    {0x0003, UID, DICOM_UID_BYTES, DICOM_HAS_REQUESTED_CLASS, AT(requested_class_uid)},
+    {0x0100, NUMBER, 2, DICOM_HAS_FIELD, AT(field)},
+    {0x0110, NUMBER, 2, DICOM_HAS_MESSAGE_ID, AT(message_id)},
+    {0x0120, NUMBER, 2, DICOM_HAS_RESPONDED_TO, AT(responded_to)},
+    {0x0600, TEXT, DICOM_AE_BYTES, DICOM_HAS_DESTINATION, AT(destination)},
+    {0x0700, NUMBER, 2, DICOM_HAS_PRIORITY, AT(priority)},
+    {0x0800, NUMBER, 2, DICOM_HAS_DATA_SET_TYPE, AT(data_set_type)},
+    {0x0900, NUMBER, 2, DICOM_HAS_STATUS, AT(status)},
+    {0x0901, TAGS, 4, DICOM_HAS_OFFENDING_ELEMENT, AT(offending_element)},
+    {0x0902, TEXT, DICOM_COMMENT_BYTES, DICOM_HAS_ERROR_COMMENT, AT(error_comment)},
+    {0x1000, UID, DICOM_UID_BYTES, DICOM_HAS_SOP_INSTANCE, AT(sop_instance_uid)},
+    {0x1001, UID, DICOM_UID_BYTES, DICOM_HAS_REQUESTED_INSTANCE, AT(requested_instance_uid)},
+    {0x1002, NUMBER, 2, DICOM_HAS_EVENT_TYPE, AT(event_type)},
+    {0x1008, NUMBER, 2, DICOM_HAS_ACTION_TYPE, AT(action_type)},
+    {0x1020, NUMBER, 2, DICOM_HAS_REMAINING, AT(remaining)},
+    {0x1021, NUMBER, 2, DICOM_HAS_COMPLETED, AT(completed)},
+    {0x1022, NUMBER, 2, DICOM_HAS_FAILED, AT(failed)},
+    {0x1023, NUMBER, 2, DICOM_HAS_WARNING, AT(warning)},
+    {0x1030, TEXT, DICOM_AE_BYTES, DICOM_HAS_ORIGINATOR, AT(originator)},
+    {0x1031, NUMBER, 2, DICOM_HAS_ORIGINATOR_ID, AT(originator_id)},
 };
 
 /* What has to be there before anything can be answered, or an answer be understood. What a service
@@ -55,15 +65,31 @@ static const struct element *element_of(uint64_t number)
     return NULL;
 }
 
-/* Padded with a NUL; by some with a space (PS3.5 9.1). */
-static void take_uid(const uint8_t *value, size_t len, char out[DICOM_UID_BYTES])
+/* A UID is padded with a NUL, by some with a space (PS3.5 9.1); spaces before an AE title or a LO
+ * mean nothing either (PS3.5 6.2). */
+static void take_text(const struct element *e, const uint8_t *value, size_t len, char *out)
 {
     while (len > 0 && (value[len - 1] == '\0' || value[len - 1] == ' ')) {
         len--;
     }
-    if (len < DICOM_UID_BYTES && memchr(value, '\0', len) == NULL) {
+    while (e->kind == TEXT && len > 0 && value[0] == ' ') {
+        value++;
+        len--;
+    }
+    if (len < e->size && memchr(value, '\0', len) == NULL) {
         memcpy(out, value, len);
     }
+}
+
+/* One AT is its group and its element, two bytes each (PS3.5 7.3). It only explains a refusal: one
+ * that is cut off costs nothing else. */
+static void take_tag(const uint8_t *value, size_t len, uint8_t *target)
+{
+    struct ds_cursor c = ds_cursor_over(value, len);
+    const uint64_t group = ds_cursor_le(&c, 2);
+    const uint64_t number = ds_cursor_le(&c, 2);
+    const dicom_tag tag = c.failed ? 0 : DICOM_TAG(group, number);
+    memcpy(target, &tag, sizeof(tag));
 }
 
 static enum ds_status take_value(const struct element *e, const uint8_t *value, size_t len,
@@ -74,8 +100,12 @@ static enum ds_status take_value(const struct element *e, const uint8_t *value, 
     }
     out->present |= e->bit;
     uint8_t *target = (uint8_t *)out + e->offset;
-    if (e->kind == UID) {
-        take_uid(value, len, (char *)target);
+    if (e->kind == UID || e->kind == TEXT) {
+        take_text(e, value, len, (char *)target);
+        return DS_OK;
+    }
+    if (e->kind == TAGS) {
+        take_tag(value, len, target);
         return DS_OK;
     }
     if (len != 2) {
@@ -137,13 +167,24 @@ static enum ds_status put_head(struct ds_bytes *out, uint16_t number, size_t len
     return s == DS_OK ? ds_bytes_put_le(out, len, 4, err) : s;
 }
 
-static enum ds_status put_uid(struct ds_bytes *out, const struct element *e, const char *uid,
+static enum ds_status put_text(struct ds_bytes *out, const struct element *e, const char *text,
+                               struct ds_error *err)
+{
+    const size_t len = strnlen(text, e->size - 1);
+    const uint8_t padding = e->kind == UID ? 0 : ' ';
+    enum ds_status s = put_head(out, e->number, len + len % 2, err);
+    s = s == DS_OK ? ds_bytes_append(out, text, len, err) : s;
+    return s == DS_OK && len % 2 != 0 ? ds_bytes_put_u8(out, padding, err) : s;
+}
+
+static enum ds_status put_tag(struct ds_bytes *out, const struct element *e, const uint8_t *value,
                               struct ds_error *err)
 {
-    const size_t len = strnlen(uid, DICOM_UID_BYTES - 1);
-    enum ds_status s = put_head(out, e->number, len + len % 2, err);
-    s = s == DS_OK ? ds_bytes_append(out, uid, len, err) : s;
-    return s == DS_OK && len % 2 != 0 ? ds_bytes_put_u8(out, 0, err) : s;
+    dicom_tag tag = 0;
+    memcpy(&tag, value, sizeof(tag));
+    enum ds_status s = put_head(out, e->number, sizeof(tag), err);
+    s = s == DS_OK ? ds_bytes_put_le(out, tag >> 16, 2, err) : s;
+    return s == DS_OK ? ds_bytes_put_le(out, tag & 0xffffU, 2, err) : s;
 }
 
 static enum ds_status put_number(struct ds_bytes *out, const struct element *e,
@@ -162,11 +203,25 @@ static size_t encoded_bytes(const struct dicom_command *c)
         const struct element *e = &elements[i];
         if ((c->present & e->bit) != 0) {
             const char *text = (const char *)c + e->offset;
-            const size_t len = e->kind == UID ? strnlen(text, DICOM_UID_BYTES - 1) : 2;
+            const bool counted = e->kind == UID || e->kind == TEXT;
+            const size_t len = counted ? strnlen(text, e->size - 1) : e->size;
             sum += HEAD_BYTES + len + len % 2;
         }
     }
     return sum;
+}
+
+static enum ds_status put_element(struct ds_bytes *out, const struct element *e,
+                                  const uint8_t *value, struct ds_error *err)
+{
+    switch (e->kind) {
+    case NUMBER:
+        return put_number(out, e, value, err);
+    case TAGS:
+        return put_tag(out, e, value, err);
+    default:
+        return put_text(out, e, (const char *)value, err);
+    }
 }
 
 enum ds_status dicom_command_encode(const struct dicom_command *c, struct ds_bytes *out,
@@ -178,8 +233,7 @@ enum ds_status dicom_command_encode(const struct dicom_command *c, struct ds_byt
         const struct element *e = &elements[i];
         const uint8_t *value = (const uint8_t *)c + e->offset;
         if ((c->present & e->bit) != 0) {
-            s = e->kind == UID ? put_uid(out, e, (const char *)value, err)
-                               : put_number(out, e, value, err);
+            s = put_element(out, e, value, err);
         }
     }
     return s;

@@ -24,7 +24,9 @@ extern "C" {
 
 /* Command Field (PS3.7 E.1-1). The answer to a request is its number with the top bit set. */
 #define DICOM_C_STORE_RQ  0x0001U
+#define DICOM_C_GET_RQ    0x0010U
 #define DICOM_C_FIND_RQ   0x0020U
+#define DICOM_C_MOVE_RQ   0x0021U
 #define DICOM_C_ECHO_RQ   0x0030U
 #define DICOM_C_CANCEL_RQ 0x0fffU
 #define DICOM_N_EVENT_RQ  0x0100U /* N-EVENT-REPORT */
@@ -45,11 +47,22 @@ enum dicom_command_element {
     DICOM_HAS_REQUESTED_INSTANCE = 512,
     DICOM_HAS_EVENT_TYPE = 1024,
     DICOM_HAS_ACTION_TYPE = 2048,
+    DICOM_HAS_DESTINATION = 1U << 12,
+    DICOM_HAS_OFFENDING_ELEMENT = 1U << 13,
+    DICOM_HAS_ERROR_COMMENT = 1U << 14,
+    DICOM_HAS_REMAINING = 1U << 15,
+    DICOM_HAS_COMPLETED = 1U << 16,
+    DICOM_HAS_FAILED = 1U << 17,
+    DICOM_HAS_WARNING = 1U << 18,
+    DICOM_HAS_ORIGINATOR = 1U << 19,
+    DICOM_HAS_ORIGINATOR_ID = 1U << 20,
 };
 
-/* Members that are not present are zero. A UID is as it was sent, padding left out; one above 64
- * characters or with a NUL inside is present and empty: whoever needs it refuses it, and the
- * association goes on. */
+#define DICOM_COMMENT_BYTES 65U /* of an LO and a terminator */
+
+/* Members that are not present are zero. A UID or a text is as it was sent, padding left out; one
+ * that is too long for its VR or has a NUL inside is present and empty: whoever needs it refuses
+ * it, and the association goes on. */
 struct dicom_command {
     unsigned present;
     uint16_t field;
@@ -64,6 +77,14 @@ struct dicom_command {
     char requested_instance_uid[DICOM_UID_BYTES];
     uint16_t event_type;
     uint16_t action_type;
+    char destination[DICOM_AE_BYTES];        /* of a C-MOVE */
+    dicom_tag offending_element;             /* the first, where there are several */
+    char error_comment[DICOM_COMMENT_BYTES]; /* may name what the identifier says: never logged */
+    /* Sub-operations of a C-MOVE or C-GET. */
+    uint16_t remaining, completed, failed, warning;
+    /* Of a C-STORE that a C-MOVE caused: who asked for that, and in which message. */
+    char originator[DICOM_AE_BYTES];
+    uint16_t originator_id;
 };
 
 #define DICOM_NO_DATA_SET   0x0101U /* the one data_set_type that means: none follows */

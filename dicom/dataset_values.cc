@@ -96,21 +96,43 @@ ds_status to_utf8(const dicom_dataset *d, DcmElement &element, std::string *text
     return s;
 }
 
+} // namespace
+
+namespace dicom
+{
+
+ds_status element_utf8(const dicom_dataset *d, DcmElement &element, std::string *out, ds_error *err)
+{
+    const ds_status s = text_of(element, out, err);
+    return s == DS_OK && !out->empty() ? to_utf8(d, element, out, err) : s;
+}
+
+} // namespace dicom
+
+namespace
+{
+
 /* Where private elements of creator live in group: "bb" of (gggg,bbxx), 0 when there is none; *free
  * is the first block not reserved by anybody, 0 when all are. */
 unsigned private_block(const dicom_dataset *d, unsigned group, const char *creator, unsigned *free)
 {
-    *free = 0;
-    for (unsigned block = 0x10; block <= 0xff; block++) {
-        DcmElement *element = dicom::find(d, DICOM_TAG(group, block));
-        std::string name;
-        if (element == nullptr) {
-            *free = *free == 0 ? block : *free;
-        } else if (text_of(*element, &name, nullptr) == DS_OK && name == creator) {
-            return block;
+    unsigned found = 0;
+    unsigned next = 0x10; /* behind the creators seen so far; they are in order */
+    (void)dicom::for_each_child(dicom::mutable_set(d), [&](DcmObject &child) {
+        DcmElement *element = dynamic_cast<DcmElement *>(&child);
+        const unsigned block = child.getETag();
+        if (child.getGTag() != group || block < 0x10 || block > 0xff || element == nullptr) {
+            return DS_OK;
         }
-    }
-    return 0;
+        next += block == next ? 1 : 0;
+        std::string name;
+        if (found == 0 && text_of(*element, &name, nullptr) == DS_OK && name == creator) {
+            found = block;
+        }
+        return DS_OK;
+    });
+    *free = found == 0 && next <= 0xff ? next : 0;
+    return found;
 }
 
 dicom_tag in_block(dicom_tag tag, unsigned block)
@@ -211,8 +233,7 @@ extern "C" ds_status dicom_dataset_get_utf8(const dicom_dataset *d, dicom_tag ta
             return DS_OK;
         }
         std::string text;
-        ds_status s = text_of(*element, &text, err);
-        s = s == DS_OK && !text.empty() ? to_utf8(d, *element, &text, err) : s;
+        const ds_status s = dicom::element_utf8(d, *element, &text, err);
         return s == DS_OK ? copy_out(text, out, size, err) : s;
     });
 }

@@ -41,22 +41,6 @@ ds_status write_elements(const dicom_dataset *d, const dicom::syntax_facts &fact
     return s == DS_OK ? deflate(plain.bytes, out, err) : s;
 }
 
-/* The same data set with Pixel Data native; *out stays empty when it already is. */
-ds_status with_native_pixels(std::unique_ptr<dicom_dataset> *out, const dicom_dataset *d,
-                             ds_error *err)
-{
-    DcmElement *pixels = dicom::find(d, DICOM_TAG_PIXEL_DATA);
-    if (pixels == nullptr || dicom::fragments_of(*pixels) == nullptr) {
-        return DS_OK;
-    }
-    ds_status s = dicom::decode_once(d, err);
-    if (s == DS_OK) {
-        *out = dicom::copy_without_pixels(d);
-        s = dicom::put_native(out->get(), *d->decoded_as, d->decoded, err);
-    }
-    return s;
-}
-
 ds_status write_dataset(const dicom_dataset *d, const char *transfer_syntax, ds_bytes *out,
                         ds_error *err)
 {
@@ -67,7 +51,7 @@ ds_status write_dataset(const dicom_dataset *d, const char *transfer_syntax, ds_
     if (s == DS_OK && d->syntax == transfer_syntax) {
         return write_elements(d, facts, out, err);
     }
-    s = s == DS_OK ? with_native_pixels(&native, d, err) : s;
+    s = s == DS_OK ? dicom::native_copy(&native, d, err) : s;
     d = native ? native.get() : d;
     if (s == DS_OK && facts.encapsulated) {
         s = dicom::compressed_copy(&compressed, d, transfer_syntax, err);
@@ -228,7 +212,7 @@ extern "C" ds_status dicom_dataset_hash(const dicom_dataset *d, uint8_t out[DS_S
     std::memset(out, 0, DS_SHA256_BYTES);
     return dicom::guarded(err, [&] {
         std::unique_ptr<dicom_dataset> native;
-        ds_status s = with_native_pixels(&native, d, err);
+        ds_status s = dicom::native_copy(&native, d, err);
         /* What no decoder here takes, or what is damaged, counts as it is. */
         if (s != DS_OK && s != DS_EUNSUPPORTED && s != DS_EFORMAT) {
             return s;

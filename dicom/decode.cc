@@ -176,4 +176,18 @@ ds_status decode_pixels(dicom_pixels *p, const dicom_dataset *d, DcmElement &ele
     return s == DS_OK ? decode_frames(p, *codec, fragments.get(), frame_bytes, err) : s;
 }
 
+ds_status native_copy(std::unique_ptr<dicom_dataset> *out, const dicom_dataset *d, ds_error *err)
+{
+    DcmElement *pixels = find(d, DICOM_TAG_PIXEL_DATA);
+    if (pixels == nullptr || fragments_of(*pixels) == nullptr) {
+        return DS_OK;
+    }
+    ds_status s = decode_once(d, err);
+    if (s == DS_OK) {
+        *out = copy_without_pixels(d);
+        s = put_native(out->get(), *d->decoded_as, d->decoded, err);
+    }
+    return s;
+}
+
 } // namespace dicom

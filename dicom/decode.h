@@ -22,6 +22,9 @@ ds_status decode_pixels(dicom_pixels *p, const dicom_dataset *d, DcmElement &ele
 /* Fills d->decoded and d->decoded_as from encapsulated Pixel Data, the first time. */
 ds_status decode_once(const dicom_dataset *d, ds_error *err);
 
+/* The same data set with Pixel Data native; *out stays empty when it already is. */
+ds_status native_copy(std::unique_ptr<dicom_dataset> *out, const dicom_dataset *d, ds_error *err);
+
 } // namespace dicom
 
 #endif

@@ -16,16 +16,21 @@ namespace
 {
 
 /* 0, or the reason as errno. */
-int finish(int fd, const Patience &patience)
+int finish(int fd, const Patience &patience, const Interrupt *interrupt)
 {
     for (;;) {
-        struct pollfd ready = {fd, POLLOUT, 0};
-        const int n = poll(&ready, 1, patience.left_ms());
+        /* poll passes over a descriptor of -1. */
+        struct pollfd ready[2] = {{fd, POLLOUT, 0},
+                                  {interrupt == nullptr ? -1 : interrupt->fd(), POLLIN, 0}};
+        const int n = poll(ready, 2, patience.left_ms());
         if (n < 0 && errno == EINTR) {
             continue;
         }
         if (n <= 0) {
             return n == 0 ? ETIMEDOUT : errno;
+        }
+        if (ready[1].revents != 0) {
+            return ECANCELED;
         }
         int why = 0;
         socklen_t len = sizeof(why);
@@ -34,7 +39,7 @@ int finish(int fd, const Patience &patience)
 }
 
 /* -1 with *why. */
-int dial_address(const addrinfo &to, const Patience &patience, int *why)
+int dial_address(const addrinfo &to, const Patience &patience, const Interrupt *interrupt, int *why)
 {
     const int fd = socket(to.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
@@ -43,7 +48,7 @@ int dial_address(const addrinfo &to, const Patience &patience, int *why)
     }
     *why = connect(fd, to.ai_addr, to.ai_addrlen) == 0 ? 0 : errno;
     if (*why == EINPROGRESS || *why == EINTR) {
-        *why = finish(fd, patience);
+        *why = finish(fd, patience, interrupt);
     }
     if (*why != 0) {
         close(fd);
@@ -61,7 +66,8 @@ struct free_addresses {
 
 } // namespace
 
-int dial(const char *host, uint16_t port, const Patience &patience, ds_error *err)
+int dial(const char *host, uint16_t port, const Patience &patience, const Interrupt *interrupt,
+         ds_error *err)
 {
     addrinfo hints = {};
     hints.ai_family = AF_UNSPEC;
@@ -82,7 +88,7 @@ int dial(const char *host, uint16_t port, const Patience &patience, ds_error *er
     for (const addrinfo *a = list.get(); a != nullptr; a = a->ai_next, untried--) {
         Patience share; /* one address that swallows everything leaves the others their time */
         share.start(patience.left_ms() / untried, true);
-        const int fd = dial_address(*a, share, &why);
+        const int fd = dial_address(*a, share, interrupt, &why);
         if (fd >= 0) {
             return fd;
         }

@@ -64,6 +64,11 @@ template <class Body> ds_status for_each_child(DcmObject &container, Body body)
 ds_status raw_value(DcmElement &element, std::size_t offset, void *out, std::size_t len,
                     E_ByteOrder order, ds_error *err);
 
+/* A value of the data set, or of an item in it, as text in UTF-8: all values with backslashes,
+ * without trailing padding; numbers spelled out. */
+ds_status element_utf8(const dicom_dataset *d, DcmElement &element, std::string *out,
+                       ds_error *err);
+
 /* A number of up to 16 bits whatever VR it hides in; false when absent or of another length. */
 bool small_number(DcmItem &item, const DcmTagKey &tag, std::uint16_t *out);
 

@@ -272,3 +272,22 @@ bool dicom_sop_class_may_be_storage(const char *uid)
     }
     return true;
 }
+
+static const struct dicom_query_class query_classes[] = {
+    {DICOM_PATIENT_ROOT_FIND, DICOM_QUERY_FIND, true},
+    {DICOM_PATIENT_ROOT_MOVE, DICOM_QUERY_MOVE, true},
+    {DICOM_PATIENT_ROOT_GET, DICOM_QUERY_GET, true},
+    {DICOM_STUDY_ROOT_FIND, DICOM_QUERY_FIND, false},
+    {DICOM_STUDY_ROOT_MOVE, DICOM_QUERY_MOVE, false},
+    {DICOM_STUDY_ROOT_GET, DICOM_QUERY_GET, false},
+};
+
+const struct dicom_query_class *dicom_query_class_of(const char *uid)
+{
+    for (size_t i = 0; i < DS_ARRAY_SIZE(query_classes); i++) {
+        if (strcmp(uid, query_classes[i].uid) == 0) {
+            return &query_classes[i];
+        }
+    }
+    return NULL;
+}

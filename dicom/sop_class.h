@@ -40,6 +40,25 @@ const struct dicom_sop_class *dicom_sop_class_of(const char *uid);
  * another service. Losing a study over a new UID is the worse error. */
 bool dicom_sop_class_may_be_storage(const char *uid);
 
+/* Query/Retrieve (PS3.4 C.6.1, C.6.2). */
+enum dicom_query_kind { DICOM_QUERY_FIND, DICOM_QUERY_MOVE, DICOM_QUERY_GET };
+
+#define DICOM_PATIENT_ROOT_FIND "1.2.840.10008.5.1.4.1.2.1.1"
+#define DICOM_PATIENT_ROOT_MOVE "1.2.840.10008.5.1.4.1.2.1.2"
+#define DICOM_PATIENT_ROOT_GET  "1.2.840.10008.5.1.4.1.2.1.3"
+#define DICOM_STUDY_ROOT_FIND   "1.2.840.10008.5.1.4.1.2.2.1"
+#define DICOM_STUDY_ROOT_MOVE   "1.2.840.10008.5.1.4.1.2.2.2"
+#define DICOM_STUDY_ROOT_GET    "1.2.840.10008.5.1.4.1.2.2.3"
+
+struct dicom_query_class {
+    const char *uid;
+    enum dicom_query_kind kind;
+    bool patient_root; /* its highest level is PATIENT; else STUDY */
+};
+
+/* NULL when it is none of the six. */
+const struct dicom_query_class *dicom_query_class_of(const char *uid);
+
 #ifdef __cplusplus
 }
 #endif

@@ -156,9 +156,11 @@ class Connection
     char why_[120] = "";
 };
 
-/* A connected socket, or -1: DS_EIO. Each address of the host is tried within what patience leaves;
- * the look-up of a name takes as long as the resolver's own limits (resolv.conf(5)). */
-int dial(const char *host, uint16_t port, const Patience &patience, ds_error *err);
+/* A connected socket, or -1: DS_EIO. interrupt may be nullptr. Each address of the host is tried
+ * within what patience leaves; the look-up of a name takes as long as the resolver's own limits
+ * (resolv.conf(5)). */
+int dial(const char *host, uint16_t port, const Patience &patience, const Interrupt *interrupt,
+         ds_error *err);
 
 } // namespace dicom
 

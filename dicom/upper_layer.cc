@@ -2,6 +2,7 @@
 #include "dicom/upper_layer.h"
 
 #include "dicom/pdata.h"
+#include "dicom/transfer_syntax.h"
 
 extern "C" {
 #include "base/clock.h"
@@ -24,6 +25,12 @@ constexpr uint32_t max_pdu_bytes = 1024 * 1024;
 uint32_t pdu_bytes(uint32_t wanted)
 {
     return wanted == 0 ? default_pdu_bytes : std::clamp(wanted, min_pdu_bytes, max_pdu_bytes);
+}
+
+bool uid_is_sound(const char *uid)
+{
+    const size_t len = strspn(uid, "0123456789.");
+    return len > 0 && uid[len] == '\0';
 }
 
 const Context *Association::context(uint8_t id) const
@@ -82,6 +89,23 @@ ds_status send_message(Association &association, uint8_t context_id, const dicom
         return association.connection.fail("sending", err);
     }
     return DS_OK;
+}
+
+ds_status even(const char *transfer_syntax, const uint8_t **data, size_t *len, ds_bytes *copy,
+               ds_error *err)
+{
+    ds_status status = DS_OK;
+    if (*len % 2 != 0 && strcmp(transfer_syntax, DICOM_DEFLATED_LE) == 0) {
+        status = ds_bytes_reserve(copy, *len + 1, err);
+        status = status == DS_OK ? ds_bytes_append(copy, *data, *len, err) : status;
+        status = status == DS_OK ? ds_bytes_put_u8(copy, 0, err) : status;
+        *data = copy->data;
+        *len = copy->len;
+    }
+    if (status == DS_OK && (*len == 0 || *len % 2 != 0)) {
+        return ds_fail(err, DS_EFORMAT, "a data set of %zu bytes", *len);
+    }
+    return status;
 }
 
 Ending receive_command(Association &association, uint8_t *id, dicom_command *command)

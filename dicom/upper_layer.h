@@ -23,11 +23,15 @@ constexpr uint32_t min_pdu_bytes = 4096;
 /* 0: the default. */
 uint32_t pdu_bytes(uint32_t wanted);
 
+/* Nothing but the characters of PS3.5 9.1, and some. */
+bool uid_is_sound(const char *uid);
+
 /* An accepted presentation context. */
 struct Context {
     uint8_t id = 0;
     std::string abstract_syntax, transfer_syntax;
-    unsigned roles = 0; /* DICOM_ROLE_* of the requestor; 0: the default, SCU */
+    unsigned roles = 0;      /* DICOM_ROLE_* of the requestor; 0: the default, SCU */
+    bool relational = false; /* queries or retrievals (PS3.4 C.5.1.1) */
 };
 
 /* Which part of the house ends it (PS3.8 9.3.8). */
@@ -64,6 +68,11 @@ struct Association {
  * DS_EREFUSED: the peer's limit leaves no room for anything. */
 ds_status send_message(Association &association, uint8_t context_id, const dicom_command &command,
                        const uint8_t *data, size_t len, ds_error *err);
+
+/* What can be sent of a data set: its length is even (PS3.5 7.1), and a deflated stream of odd
+ * length gets one NUL behind it (PS3.5 A.5), in copy. DS_EFORMAT: nothing, or odd. */
+ds_status even(const char *transfer_syntax, const uint8_t **data, size_t *len, ds_bytes *copy,
+               ds_error *err);
 
 /* Waits for a command set: limit_ms for its first byte and as long again for the rest. protocol
  * also when it cannot be read. Whether the context was accepted is for the caller to ask. */

@@ -51,7 +51,7 @@ static void check_again(const struct stego_image *image, const struct stego_rect
     }
     must(stego_image_copy(&copy, image, NULL) == DS_OK);
     must(carrier_region_save(image, region, &saved, NULL) == DS_OK);
-    must(carrier_region_cover(&copy, region, NULL, "MONOCHROME2", NULL) == DS_OK);
+    must(carrier_region_cover(&copy, region, NULL, 0, "MONOCHROME2", NULL) == DS_OK);
     must(carrier_region_restore(&copy, region, saved.data, saved.len, NULL) == DS_OK);
     must(memcmp(copy.samples, image->samples, count * sizeof(int32_t)) == 0);
     ds_bytes_free(&saved);

@@ -4,7 +4,7 @@
  * listener is the real one on the loopback, with a service that keeps nothing; the input goes in at
  * once and the sending side is closed behind it, so that nobody waits for more.
  */
-#include "dicom/association.h"
+#include "dicom/operation.h"
 
 #include "base/log.h"
 #include "dicom/dataset.h"
@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -63,6 +64,32 @@ static void closed(void *context, const struct dicom_peer *peer, const char *how
     }
 }
 
+/* A query or retrieval of two answers, with a sub-operation where the peer takes it. */
+static void answer(void *context, const struct dicom_operation_request *request,
+                   struct dicom_operation *o)
+{
+    (void)context;
+    static const char ct[] = "1.2.840.10008.5.1.4.1.1.2";
+    struct dicom_counts counts = {.remaining = 2};
+    if (request->identifier == NULL || strlen(request->move_destination) >= DICOM_AE_BYTES) {
+        abort();
+    }
+    for (unsigned i = 0; i < 2 && !dicom_operation_cancelled(o); i++) {
+        uint16_t status = 0;
+        if (dicom_operation_accepts(o, ct, DICOM_EXPLICIT_LE) &&
+            dicom_operation_store(o, ct, "1.2.3", DICOM_EXPLICIT_LE, (const uint8_t *)"even", 4,
+                                  &status, NULL) == DS_OK) {
+            counts.completed++;
+        }
+        counts.remaining--;
+        const struct dicom_response pending = {
+            .status = DICOM_STATUS_PENDING, .identifier = request->identifier, .counts = &counts};
+        (void)dicom_operation_send(o, &pending);
+    }
+    const struct dicom_response final = {.status = DICOM_STATUS_SUCCESS, .counts = &counts};
+    (void)dicom_operation_send(o, &final);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
@@ -78,8 +105,13 @@ static struct dicom_listener *started(void)
                                                    .any_called_ae = true,
                                                    .max_associations = 4,
                                                    .timeout_s = 1};
-    const struct dicom_service service = {
-        .store_begin = begin, .store_data = take, .store_end = end, .closed = closed};
+    const struct dicom_service service = {.store_begin = begin,
+                                          .store_data = take,
+                                          .store_end = end,
+                                          .closed = closed,
+                                          .find = answer,
+                                          .move = answer,
+                                          .get = answer};
     struct dicom_listener *listener = NULL;
     if (dicom_listener_start(&listener, &options, &service, NULL) != DS_OK) {
         abort();

@@ -59,6 +59,23 @@ static void a_sound_request_passes_and_no_part_of_it_does(void **state)
     ds_bytes_free(&b);
 }
 
+/* PS3.7 D.3.3.5: of the class that it names; one that is cut off is refused with everything. */
+static void extended_negotiation_belongs_to_its_class(void **state)
+{
+    (void)state;
+    struct ds_bytes item = DS_BYTES_INIT(256);
+    assert_int_equal(ds_bytes_put_be(&item, strlen(RAW_CT), 2, NULL), DS_OK);
+    assert_int_equal(ds_bytes_append(&item, RAW_CT "\1\2", strlen(RAW_CT) + 2, NULL), DS_OK);
+    assert_int_equal(with_user_item(0x56, item.data, item.len), DS_OK);
+    assert_int_equal(ds_cursor_left(&parsed.contexts[0].extended), 2);
+    item.data[item.len - 3]++; /* of another class */
+    assert_int_equal(with_user_item(0x56, item.data, item.len), DS_OK);
+    assert_int_equal(ds_cursor_left(&parsed.contexts[0].extended), 0);
+    item.data[1] = (uint8_t)item.len;
+    assert_int_equal(with_user_item(0x56, item.data, item.len), DS_EFORMAT);
+    ds_bytes_free(&item);
+}
+
 static void a_title_has_characters(void **state)
 {
     (void)state;
@@ -181,8 +198,15 @@ static void what_we_answer_is_read_as_it_was_meant(void **state)
 {
     (void)state;
     static const struct dicom_context_answer answers[] = {
-        {1, DICOM_CONTEXT_ACCEPTED, RAW_EXPLICIT, RAW_CT, true, DICOM_ROLE_SCU | DICOM_ROLE_SCP},
-        {255, DICOM_CONTEXT_NO_TRANSFER_SYNTAX, "", RAW_MR, false, 0},
+        {1,
+         DICOM_CONTEXT_ACCEPTED,
+         RAW_EXPLICIT,
+         RAW_CT,
+         true,
+         DICOM_ROLE_SCU | DICOM_ROLE_SCP,
+         {0},
+         0},
+        {255, DICOM_CONTEXT_NO_TRANSFER_SYNTAX, "", RAW_MR, false, 0, {0}, 0},
     };
     static struct dicom_associate_accept read;
     const uint8_t titles[64] = "CALLED          CALLING         ";
@@ -232,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sound_request_passes_and_no_part_of_it_does),
+        cmocka_unit_test(extended_negotiation_belongs_to_its_class),
         cmocka_unit_test(a_title_has_characters),
         cmocka_unit_test(a_context_has_an_odd_number_once_and_syntaxes),
         cmocka_unit_test(inner_lengths_must_fit),

@@ -98,6 +98,72 @@ static void an_action_is_answered_with_what_it_requested(void **state)
     ds_bytes_free(&b);
 }
 
+static enum ds_status parse_with(const void *extra, size_t len, struct dicom_command *out)
+{
+    const struct dicom_command c = store_rq();
+    struct ds_bytes b = encoded(&c);
+    assert_int_equal(ds_bytes_append(&b, extra, len, NULL), DS_OK);
+    const enum ds_status s = dicom_command_parse(b.data, b.len, out, NULL);
+    ds_bytes_free(&b);
+    return s;
+}
+
+/* PS3.7 tables 9.3-9, 9.3-6 and 9.3-1: what retrievals say beside the others. */
+static void what_a_retrieval_says_is_written_and_read(void **state)
+{
+    (void)state;
+    const struct dicom_command c = {
+        .present = DICOM_HAS_FIELD | DICOM_HAS_RESPONDED_TO | DICOM_HAS_DATA_SET_TYPE |
+                   DICOM_HAS_STATUS | DICOM_HAS_DESTINATION | DICOM_HAS_OFFENDING_ELEMENT |
+                   DICOM_HAS_ERROR_COMMENT | DICOM_HAS_REMAINING | DICOM_HAS_COMPLETED |
+                   DICOM_HAS_FAILED | DICOM_HAS_WARNING | DICOM_HAS_ORIGINATOR |
+                   DICOM_HAS_ORIGINATOR_ID,
+        .field = DICOM_C_MOVE_RQ | DICOM_RESPONSE,
+        .responded_to = 9,
+        .data_set_type = DICOM_NO_DATA_SET,
+        .status = 0xff00,
+        .destination = "ARCHIVE",
+        .offending_element = DICOM_TAG(0x0008, 0x0052),
+        .error_comment = "no such level",
+        .remaining = 258,
+        .completed = 3,
+        .failed = 4,
+        .warning = 5,
+        .originator = "SIXTEEN_LETTERS_",
+        .originator_id = 7};
+    struct ds_bytes b = encoded(&c);
+    struct dicom_command back;
+    assert_int_equal(dicom_command_parse(b.data, b.len, &back, NULL), DS_OK);
+    assert_memory_equal(&back, &c, sizeof c);
+    static const uint8_t destination[] = {0,   0,   0,   6,   8,   0,   0,   0,
+                                          'A', 'R', 'C', 'H', 'I', 'V', 'E', ' '};
+    static const uint8_t offending[] = {0, 0, 1, 9, 4, 0, 0, 0, 8, 0, 0x52, 0};
+    static const uint8_t remaining[] = {0, 0, 0x20, 0x10, 2, 0, 0, 0, 2, 1};
+    assert_non_null(memmem(b.data, b.len, destination, sizeof destination));
+    assert_non_null(memmem(b.data, b.len, offending, sizeof offending));
+    assert_non_null(memmem(b.data, b.len, remaining, sizeof remaining));
+    struct ds_cursor length = ds_cursor_over(b.data + 8, 4);
+    assert_int_equal(ds_cursor_le(&length, 4), b.len - 12);
+    /* A response repeats nothing of it. */
+    const struct dicom_command answer = dicom_command_response(&c, 0);
+    assert_int_equal(answer.present & (DICOM_HAS_DESTINATION | DICOM_HAS_REMAINING), 0);
+    ds_bytes_free(&b);
+}
+
+/* Spaces before and behind mean nothing; 17 letters are no AE title; half a tag is none. */
+static void texts_of_retrievals_are_taken_as_they_are_meant(void **state)
+{
+    (void)state;
+    struct dicom_command c;
+    assert_int_equal(parse_with("\0\0\0\6\6\0\0\0  AB \0", 14, &c), DS_OK);
+    assert_string_equal(c.destination, "AB");
+    assert_int_equal(parse_with("\0\0\0\6\x12\0\0\0SEVENTEEN_LETTERS\0", 26, &c), DS_OK);
+    assert_string_equal(c.destination, "");
+    assert_true((c.present & DICOM_HAS_DESTINATION) != 0);
+    assert_int_equal(parse_with("\0\0\1\x09\2\0\0\0\x08\0", 10, &c), DS_OK);
+    assert_int_equal(c.offending_element, 0);
+}
+
 /* Every prefix: either an element is cut, or one is missing without which nothing can be said. */
 static void a_command_cut_short_is_refused(void **state)
 {
@@ -115,16 +181,6 @@ static void a_command_cut_short_is_refused(void **state)
         free(copy);
     }
     ds_bytes_free(&b);
-}
-
-static enum ds_status parse_with(const void *extra, size_t len, struct dicom_command *out)
-{
-    const struct dicom_command c = store_rq();
-    struct ds_bytes b = encoded(&c);
-    assert_int_equal(ds_bytes_append(&b, extra, len, NULL), DS_OK);
-    const enum ds_status s = dicom_command_parse(b.data, b.len, out, NULL);
-    ds_bytes_free(&b);
-    return s;
 }
 
 static void what_lies_is_refused_and_what_is_strange_is_not(void **state)
@@ -183,6 +239,8 @@ int main(void)
         cmocka_unit_test(a_request_is_written_as_the_standard_says),
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(an_action_is_answered_with_what_it_requested),
+        cmocka_unit_test(what_a_retrieval_says_is_written_and_read),
+        cmocka_unit_test(texts_of_retrievals_are_taken_as_they_are_meant),
         cmocka_unit_test(a_command_cut_short_is_refused),
         cmocka_unit_test(what_lies_is_refused_and_what_is_strange_is_not),
         cmocka_unit_test(too_much_is_refused_before_it_is_read),
