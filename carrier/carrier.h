@@ -20,6 +20,7 @@
 #include "dicom/pixels.h"
 #include "dicomstego/capsule.h"
 #include "dicomstego/engine.h"
+#include "dicomstego/method.h"
 
 /* Of an image of many frames only the first ones carry: as many as have at most this number of
  * samples together, at least one. They are the image that the engine, a key region and what is to
@@ -77,19 +78,34 @@ DS_CHECKED bool carrier_original_is_carrier(struct carrier_original *o);
 /* The engine's view, of the frames that can carry; borrowed. NULL when not suitable. */
 const struct stego_image *carrier_original_image(const struct carrier_original *o);
 
-/* DS_EINVAL and why, when the key region lies outside the image, or with qr is too small for the
- * code. */
-DS_CHECKED enum ds_status carrier_region_fits(const struct carrier_original *o,
-                                              const struct stego_rect *region, bool qr,
+#define CARRIER_REGIONS_MAX 16U
+
+/* Key regions beyond the first. Borrowed; at most CARRIER_REGIONS_MAX - 1. */
+struct carrier_regions {
+    const struct stego_rect *items;
+    size_t count;
+};
+
+/* DS_EINVAL and why, when a key region lies outside the image, overlaps another, or with qr is too
+ * small for the code. more may be NULL. */
+DS_CHECKED enum ds_status carrier_regions_fit(const struct carrier_original *o,
+                                              const struct stego_rect *region,
+                                              const struct carrier_regions *more, bool qr,
                                               struct ds_error *err);
+
+/* Is there room in a key region for codes with sealed documents of so many bytes? */
+bool carrier_region_holds(const struct stego_rect *region, size_t sealed_bytes);
 
 /* ---- how to hide ---- */
 
 #define CARRIER_EVERY_FRAME UINT32_MAX
 
-/* How hard to work for the image, how much of it may change, and where. What it points to is
- * borrowed. Zeroed: effort fast, no limits. */
+/* How to hide: by which method, how hard to work for the image, how much of it may change, and
+ * where. What it points to is borrowed. Zeroed: the reversible engine, effort fast, no limits.
+ * Other methods than the engine look at padding alone, and at their own options. */
 struct carrier_hiding {
+    const struct stego_method *method; /* NULL: stego_method_rdh */
+    struct stego_lsb_options lsb;
     enum stego_effort effort;
     uint32_t max_difference; /* no sample changes by more; 0: no limit */
     double min_psnr_db;      /* over each image, peak 2^bits_stored - 1; 0: no limit */
@@ -115,6 +131,9 @@ DS_CHECKED enum ds_status carrier_hiding_capacity(const struct carrier_hiding *h
                                                   const struct stego_image *image,
                                                   const struct stego_rect *region, uint64_t *bits,
                                                   struct ds_error *err);
+
+/* Will the original come back? */
+bool carrier_hiding_reverses(const struct carrier_hiding *h);
 
 /* DS_EINVAL and why, when what is to be preserved is not of this image. */
 DS_CHECKED enum ds_status carrier_hiding_fits(const struct carrier_hiding *h,
@@ -168,6 +187,7 @@ struct carrier_plan_options {
      * what was compressed with loss. Headers of native ones then only with attributes `all`. */
     bool keep_bitstream;
     struct stego_rect region; /* key region for every instance; empty: none */
+    struct carrier_regions more;
     struct carrier_hiding hiding;
     unsigned measurement; /* set of carrier_measurement that may be changed all the same */
     /* What of the other kinds is an unsuitable image like any other; else it passes untouched. */
@@ -179,9 +199,10 @@ struct carrier_plan_options {
     /* About how many instances will be added. Many share what there is to hide, so quick bounds of
      * their capacities will do. */
     size_t instances;
-    /* What nobody will ask of an image beyond its record, when that is known: one that holds both
-     * is not measured any further, and is taken to hold no more. 0: not known. */
-    size_t enough_bytes;
+    /* What will probably be asked of one image beyond its record and header: one that holds as much
+     * in a trial is not measured any further, and is taken to hold no more. When that was too
+     * little, carrier_plan_is_short says so after sealing. 0: each image is measured. */
+    size_t expected_bytes;
 };
 
 struct carrier_plan;
@@ -190,9 +211,17 @@ DS_CHECKED enum ds_status carrier_plan_new(struct carrier_plan **out,
                                            struct ds_error *err);
 void carrier_plan_free(struct carrier_plan *p);
 void carrier_plan_auto(struct carrier_plan **p);
+/* Other key regions for the instances that are added from now on. */
+DS_CHECKED enum ds_status carrier_plan_regions(struct carrier_plan *p,
+                                               const struct stego_rect *region,
+                                               const struct carrier_regions *more,
+                                               struct ds_error *err);
 /* Keeps what it needs (geometry, capacity, envelope), not the pixels: the original may be freed. */
 DS_CHECKED enum ds_status carrier_plan_add(struct carrier_plan *p, const struct carrier_original *o,
                                            struct ds_error *err);
+/* After carrier_plan_seal, whatever it returned: an image was found too small that had only been
+ * tried with expected_bytes. Another plan, without them, may be better. */
+bool carrier_plan_is_short(const struct carrier_plan *p);
 /* request: documents are the reports; share_total is decided here. On success slots[i] belongs to
  * the i-th added instance; count must be their number. DS_ECAPACITY when the reports cannot travel
  * at all. */
@@ -221,7 +250,10 @@ DS_CHECKED enum ds_status carrier_derived_uid(enum carrier_uid purpose, const ch
 
 struct carrier_make_options {
     struct stego_rect region;
-    bool qr; /* put a QR code with capsule id and origin over the region; else it is blanked */
+    struct carrier_regions more;
+    /* Put QR codes over each region, with capsule id and origin, and the sealed documents where the
+     * region has room for them; else it is blanked. */
+    bool qr;
     bool retain_uids;
     const char *site; /* whose UIDs carriers get; NULL: the capsule's origin */
     /* Another instance of the study has the same SOP Instance UID and other bytes, and both are
@@ -313,9 +345,15 @@ enum carrier_placement carrier_found_placement(const struct carrier_found *f);
 
 /* As it arrived; borrowed. */
 const struct dicom_dataset *carrier_found_dataset(const struct carrier_found *f);
-/* The key region that was covered; empty (width 0) without. */
+/* The first key region that was covered; empty (width 0) without. */
 const struct stego_rect *carrier_found_region(const struct carrier_found *f);
 size_t carrier_found_payload_bytes(const struct carrier_found *f);
+/* How it was hidden; method NULL for a sidecar. Without is_restored the original's pixels are gone:
+ * what was hidden can be read, and carrier_restore answers DS_EUNSUPPORTED. */
+const struct stego_method_facts *carrier_found_method(const struct carrier_found *f);
+/* The reader of a keyring's owner. *secret: room for what it refers to. */
+struct stego_method_reader carrier_reader_of(const struct stego_keyring *keyring,
+                                             struct stego_pool *pool, struct stego_secret *secret);
 
 /* Gives a sidecar the instance that it belongs to, without which it cannot be restored: the bytes
  * of its file, taken from *file. DS_EAUTH: its pixels are not those that the manifest speaks of.

@@ -143,6 +143,28 @@ DS_CHECKED enum ds_status carrier_pack(const uint8_t *data, size_t len, struct d
 DS_CHECKED enum ds_status carrier_unpack(const uint8_t *data, size_t len, size_t unpacked_len,
                                          struct ds_bytes *out, struct ds_error *err);
 
+/* ---- qr.c ---- */
+
+struct carrier_qr_text {
+    const char *text;
+    bool may_split; /* over several codes (structured append) */
+};
+
+/* QR codes for a rectangle, with the quiet zone around each. */
+struct carrier_qr;
+
+/* Module size and number of codes are chosen for the rectangle, the largest modules that fit, of at
+ * least CARRIER_QR_MODULE_MIN pixels. DS_ECAPACITY: it is too small; *least is the side of a square
+ * that would do for one code, 0 where none would. */
+#define CARRIER_QR_MODULE_MIN 2U
+DS_CHECKED enum ds_status carrier_qr_make(struct carrier_qr **out, uint32_t width, uint32_t height,
+                                          const struct carrier_qr_text *text, uint32_t *least,
+                                          struct ds_error *err);
+void carrier_qr_free(struct carrier_qr *q);
+void carrier_qr_auto(struct carrier_qr **q);
+/* Of a pixel of the rectangle. */
+bool carrier_qr_is_dark(const struct carrier_qr *q, uint32_t x, uint32_t y);
+
 /* ---- region.c ---- */
 
 /* "DICOMSTEGO:", capsule id in hexadecimal, ":", origin, terminator. */
@@ -159,11 +181,20 @@ DS_CHECKED enum ds_status carrier_region_save(const struct stego_image *image,
 DS_CHECKED enum ds_status carrier_region_restore(struct stego_image *image,
                                                  const struct stego_rect *r, const uint8_t *saved,
                                                  size_t len, struct ds_error *err);
-/* Covers the region: with a QR code of text, or plain when text is NULL. photometric: PS3.3
- * C.7.6.3.1.2, which says what is dark. */
+/* Covers the region: with QR codes of the first of texts (NULL: left out) that fits, or plain when
+ * count is 0. photometric: PS3.3 C.7.6.3.1.2, which says what is dark. DS_EINVAL: none fits; the
+ * least size for the last is told. */
 DS_CHECKED enum ds_status carrier_region_cover(struct stego_image *image,
-                                               const struct stego_rect *r, const char *text,
+                                               const struct stego_rect *r,
+                                               const struct carrier_qr_text *texts, size_t count,
                                                const char *photometric, struct ds_error *err);
+/* What the engine is asked when there are several key regions: it leaves the first out, the others
+ * are preserved as they were covered. room belongs to the caller, and *out points into it. */
+DS_CHECKED enum ds_status carrier_regions_preserve(const struct carrier_hiding *how,
+                                                   const struct carrier_regions *more,
+                                                   struct stego_rect room[STEGO_PRESERVE_MAX],
+                                                   struct carrier_hiding *out,
+                                                   struct ds_error *err);
 
 /* ---- restyle.c ---- */
 
@@ -230,7 +261,13 @@ DS_CHECKED enum ds_status carrier_patch_apply(const uint8_t *patch, size_t patch
 
 /* ---- record.c ---- */
 
-struct carrier_record { /* parsed; region_saved borrows from the bytes that were parsed */
+struct carrier_region_saved {
+    struct stego_rect rect;
+    const uint8_t *saved; /* borrows from the bytes that were parsed */
+    size_t len;
+};
+
+struct carrier_record { /* parsed */
     struct ds_bytes unpacked;
     char transfer_syntax[DICOM_UID_BYTES]; /* of the original */
     unsigned style;                        /* of the original's file, or CARRIER_STYLE_NONE */
@@ -242,18 +279,16 @@ struct carrier_record { /* parsed; region_saved borrows from the bytes that were
     uint32_t change_count;
     const uint8_t *references; /* for carrier_references_undo; borrows from unpacked */
     size_t references_len;     /* 0: none were rewritten */
-    struct stego_rect region;  /* empty when there is none */
-    const uint8_t *region_saved;
-    size_t region_len;
+    struct carrier_region_saved regions[CARRIER_REGIONS_MAX];
+    size_t region_count;
 };
 
 /* derived: the carrier's data set as far as its attributes go. references: of
  * carrier_derive_referring; empty, or NULL, when none were rewritten. */
-DS_CHECKED enum ds_status carrier_record_build(const struct carrier_original *o,
-                                               const struct dicom_dataset *derived,
-                                               const struct stego_rect *region,
-                                               const struct ds_bytes *references,
-                                               struct ds_bytes *out, struct ds_error *err);
+DS_CHECKED enum ds_status
+carrier_record_build(const struct carrier_original *o, const struct dicom_dataset *derived,
+                     const struct stego_rect *region, const struct carrier_regions *more,
+                     const struct ds_bytes *references, struct ds_bytes *out, struct ds_error *err);
 /* bytes must have been authenticated. On failure too *out needs carrier_record_free. */
 DS_CHECKED enum ds_status carrier_record_parse(struct carrier_record *out, const uint8_t *bytes,
                                                size_t len, struct ds_error *err);
@@ -312,6 +347,7 @@ struct carrier_found {
     bool pixels_are_proven;     /* they and the frames behind have the manifest's hash */
     struct stego_image image;   /* samples NULL for a sidecar */
     struct stego_rect region;   /* left out by the engine: a key region */
+    struct stego_method_facts method; /* all zero for a sidecar */
     struct stego_part *part;
     struct ds_bytes payload;
     enum carrier_placement placement;
@@ -328,6 +364,10 @@ DS_CHECKED enum ds_status carrier_found_read(struct carrier_found **out, const u
 
 /* Whose pixels it has: its own, or those of the instance beside it. Borrowed. */
 const struct dicom_dataset *carrier_found_pixels_of(const struct carrier_found *f);
+
+/* DS_EUNSUPPORTED: a carrier whose original does not come back. */
+DS_CHECKED enum ds_status carrier_found_restorable(const struct carrier_found *f,
+                                                   struct ds_error *err);
 
 /* What anybody can prove: the pixels are those that the manifest speaks of. */
 DS_CHECKED enum ds_status carrier_found_prove_pixels(struct carrier_found *f, struct ds_error *err);

@@ -224,15 +224,23 @@ static enum ds_status add_source_series(struct dicom_dataset *d, const struct ca
 
 #define DESCRIPTION_MAX 1024U /* VR ST */
 
+static const char *what_was_done(const struct carrier_make_options *options)
+{
+    if (!carrier_hiding_reverses(&options->hiding)) {
+        return "dicomstego: a sealed document was put in the place of the least significant bits "
+               "of pixel values; the original cannot be restored";
+    }
+    return carrier_region_is_empty(&options->region)
+               ? "dicomstego: a sealed document was hidden reversibly in the pixel values; the "
+                 "original can be restored exactly"
+               : "dicomstego: a sealed document was hidden reversibly in the pixel values and a "
+                 "key region covered; the original can be restored exactly";
+}
+
 static enum ds_status describe(struct dicom_dataset *d, const struct carrier_derivation *how,
                                struct ds_error *err)
 {
-    const bool covered = !carrier_region_is_empty(&how->options->region);
-    const char *what =
-        covered ? "dicomstego: a sealed document was hidden reversibly in the pixel values and a "
-                  "key region covered; the original can be restored exactly"
-                : "dicomstego: a sealed document was hidden reversibly in the pixel values; the "
-                  "original can be restored exactly";
+    const char *what = what_was_done(how->options);
     char old[4 * DESCRIPTION_MAX] = "";
     char new[sizeof(old) + DESCRIPTION_MAX] = "";
     const enum ds_status s =
@@ -331,7 +339,11 @@ enum ds_status carrier_derive(const struct carrier_original *o,
     DS_AUTO(dicom_dataset_auto) struct dicom_dataset *d = NULL;
     enum ds_status s = dicom_dataset_copy(&d, o->dataset, err);
     if (s == DS_OK) {
-        s = derive_instance(d, o, how, "Reversible data hiding", err);
+        s = derive_instance(d, o, how,
+                            carrier_hiding_reverses(&how->options->hiding)
+                                ? "Reversible data hiding"
+                                : "Data hiding in least significant bits",
+                            err);
     }
     if (s == DS_OK && dicom_dataset_has(d, DICOM_TAG_PIXEL_DATA)) {
         s = derive_image(d, o, how, err);

@@ -12,7 +12,7 @@
 
 /* Of many frames a few may have been altered: says which. */
 static enum ds_status say_where(const struct stego_image *image,
-                                const struct stego_extract_facts *facts, struct ds_error *err)
+                                const struct stego_method_facts *facts, struct ds_error *err)
 {
     if (image->frames == 1) {
         return ds_fail(err, DS_EAUTH, "altered since it was made: %u of %u colour planes",
@@ -24,19 +24,30 @@ static enum ds_status say_where(const struct stego_image *image,
                    facts->damaged, facts->planes, facts->first_damaged + 1, image->frames);
 }
 
+struct stego_method_reader carrier_reader_of(const struct stego_keyring *keyring,
+                                             struct stego_pool *pool, struct stego_secret *secret)
+{
+    *secret = (struct stego_secret){.text = keyring != NULL ? keyring->password : NULL};
+    if (keyring != NULL && keyring->secret != NULL) {
+        *secret = *keyring->secret;
+    }
+    return (struct stego_method_reader){.pool = pool, .secret = secret};
+}
+
 /* DS_ENOTHING also for images of a kind that cannot carry. */
-static enum ds_status read_hidden(struct carrier_found *f, struct stego_pool *pool,
-                                  struct ds_error *err)
+static enum ds_status read_hidden(struct carrier_found *f, const struct stego_keyring *keyring,
+                                  struct stego_pool *pool, struct ds_error *err)
 {
     if (f->image.samples == NULL) {
         return ds_fail(err, DS_ENOTHING, "carries nothing");
     }
-    struct stego_extract_facts facts = {0};
+    struct stego_secret secret;
+    const struct stego_method_reader reader = carrier_reader_of(keyring, pool, &secret);
     f->placement = CARRIER_IN_PIXELS;
-    const enum ds_status s = stego_extract(&f->image, pool, &f->payload, &facts, err);
-    f->region = facts.exclude;
-    if (s == DS_EAUTH && facts.damaged > 0 && facts.planes > 1) {
-        return say_where(&f->image, &facts, err);
+    const enum ds_status s = stego_method_recover(&f->image, &reader, &f->payload, &f->method, err);
+    f->region = f->method.exclude;
+    if (s == DS_EAUTH && f->method.damaged > 0 && f->method.planes > 1) {
+        return say_where(&f->image, &f->method, err);
     }
     return s;
 }
@@ -98,14 +109,15 @@ static enum ds_status read_image(struct carrier_found *f, const struct stego_key
 {
     enum ds_status s = read_pixels(f, err);
     if (s == DS_OK) {
-        s = read_hidden(f, pool, err);
+        s = read_hidden(f, keyring, pool, err);
     }
     if (s == DS_OK) {
         s = stego_part_open(&f->part, f->payload.data, f->payload.len, keyring, err);
     }
-    if (s == DS_OK) {
-        s = restore_cells(f, err);
+    if (s != DS_OK || !f->method.is_restored) {
+        return s; /* the pixels stay as they came, and nobody takes them for the original's */
     }
+    s = restore_cells(f, err);
     return s == DS_OK ? carrier_found_prove_pixels(f, err) : s;
 }
 
@@ -194,6 +206,11 @@ const struct stego_rect *carrier_found_region(const struct carrier_found *f)
 size_t carrier_found_payload_bytes(const struct carrier_found *f)
 {
     return f->payload.len;
+}
+
+const struct stego_method_facts *carrier_found_method(const struct carrier_found *f)
+{
+    return &f->method;
 }
 
 bool carrier_has_sidecar(const struct dicom_dataset *d)

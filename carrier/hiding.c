@@ -9,7 +9,7 @@
 
 /* The engine's options, and the memory that they borrow. */
 struct asked {
-    struct stego_embed_options options;
+    struct stego_method_options options;
     struct stego_image image; /* borrows its samples */
     struct stego_rect *preserve;
     uint8_t *mask; /* NULL: none */
@@ -88,8 +88,8 @@ static enum ds_status take_rectangles(struct asked *a, const struct carrier_hidi
             }
         }
     }
-    a->options.preserve = a->preserve;
-    a->options.preserve_count = kept;
+    a->options.engine.preserve = a->preserve;
+    a->options.engine.preserve_count = kept;
     return s;
 }
 
@@ -112,21 +112,33 @@ static enum ds_status ask(struct asked *a, const struct carrier_hiding *h,
 {
     a->image = *image;
     a->image.has_padding = image->has_padding && !h->use_padding;
-    a->options = (struct stego_embed_options){
-        .effort = h->effort,
-        .max_difference = h->max_difference,
-        .min_psnr_db = h->min_psnr_db,
-        .pool = h->pool,
+    a->options = (struct stego_method_options){
+        .engine = {.effort = h->effort,
+                   .max_difference = h->max_difference,
+                   .min_psnr_db = h->min_psnr_db,
+                   .pool = h->pool},
+        .lsb = h->lsb,
     };
     if (region != NULL) {
-        a->options.exclude = *region;
+        a->options.engine.exclude = *region;
     }
     enum ds_status s = take_mask(a, h, err);
     if (s == DS_OK) {
         s = take_rectangles(a, h, err);
     }
-    a->options.mask = a->mask;
+    a->options.engine.mask = a->mask;
     return s;
+}
+
+static const struct stego_method *method_of(const struct carrier_hiding *h)
+{
+    return h->method != NULL ? h->method : &stego_method_rdh;
+}
+
+bool carrier_hiding_reverses(const struct carrier_hiding *h)
+{
+    const struct stego_method_options options = {.lsb = h->lsb};
+    return stego_method_reverses(method_of(h), &options);
 }
 
 enum ds_status carrier_hide(const struct carrier_hiding *h, struct stego_image *image,
@@ -136,7 +148,9 @@ enum ds_status carrier_hide(const struct carrier_hiding *h, struct stego_image *
 {
     DS_AUTO(asked_finish) struct asked a = {0};
     const enum ds_status s = ask(&a, h, image, region, err);
-    return s == DS_OK ? stego_embed(&a.image, payload, payload_bits, &a.options, facts, err) : s;
+    return s == DS_OK
+               ? method_of(h)->protect(&a.image, payload, payload_bits, &a.options, facts, err)
+               : s;
 }
 
 enum ds_status carrier_hiding_measure(const struct carrier_hiding *h,
@@ -147,8 +161,8 @@ enum ds_status carrier_hiding_measure(const struct carrier_hiding *h,
     *bits = 0;
     DS_AUTO(asked_finish) struct asked a = {0};
     const enum ds_status s = ask(&a, h, image, region, err);
-    a.options.max_passes = max_passes;
-    return s == DS_OK ? stego_capacity_of(&a.image, &a.options, bits, err) : s;
+    a.options.engine.max_passes = max_passes;
+    return s == DS_OK ? method_of(h)->capacity(&a.image, &a.options, bits, err) : s;
 }
 
 enum ds_status carrier_hiding_at_least(const struct carrier_hiding *h,
@@ -158,8 +172,11 @@ enum ds_status carrier_hiding_at_least(const struct carrier_hiding *h,
 {
     *bits = 0;
     DS_AUTO(asked_finish) struct asked a = {0};
+    if (method_of(h) != &stego_method_rdh) { /* whose capacity is quickly told */
+        return carrier_hiding_capacity(h, image, region, bits, err);
+    }
     const enum ds_status s = ask(&a, h, image, region, err);
-    return s == DS_OK ? stego_capacity_at_least(&a.image, &a.options, bits, err) : s;
+    return s == DS_OK ? stego_capacity_at_least(&a.image, &a.options.engine, bits, err) : s;
 }
 
 enum ds_status carrier_hiding_capacity(const struct carrier_hiding *h,

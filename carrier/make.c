@@ -45,13 +45,19 @@ static const struct stego_rect *region_of(const struct making *m)
     return m->slot->placement == CARRIER_IN_PIXELS ? &m->options->region : &none;
 }
 
+static const struct carrier_regions *more_of(const struct making *m)
+{
+    static const struct carrier_regions none = {0};
+    return carrier_region_is_empty(region_of(m)) ? &none : &m->options->more;
+}
+
 static enum ds_status build_hidden(struct making *m, struct ds_error *err)
 {
     DS_AUTO(ds_bytes_free) struct ds_bytes record = DS_BYTES_INIT(STEGO_RECORD_MAX_BYTES);
     /* An original that stays what it is beside a sidecar has a record without changes. */
     const struct dicom_dataset *sent = m->derived != NULL ? m->derived : beside_of(m);
     const enum ds_status s =
-        carrier_record_build(m->o, sent, region_of(m), &m->references, &record, err);
+        carrier_record_build(m->o, sent, region_of(m), more_of(m), &m->references, &record, err);
     if (s != DS_OK) {
         return s;
     }
@@ -68,18 +74,56 @@ static enum ds_status build_hidden(struct making *m, struct ds_error *err)
     return stego_capsule_instance(m->capsule, &instance, &m->hidden, err);
 }
 
-static enum ds_status cover_region(const struct making *m, struct stego_image *image,
-                                   struct ds_error *err)
+/* "DICOMSTEGO:", capsule id, ":", origin; and the same with ":" and the sealed documents in Base64,
+ * terminated, empty where there are none. */
+static enum ds_status write_texts(const struct making *m, struct ds_bytes *reference,
+                                  struct ds_bytes *report, struct ds_error *err)
+{
+    char text[CARRIER_QR_TEXT_BYTES];
+    char id[2 * STEGO_CAPSULE_ID_BYTES + 1];
+    ds_hex(stego_capsule_id(m->capsule), STEGO_CAPSULE_ID_BYTES, id);
+    const int len =
+        snprintf(text, sizeof(text), "DICOMSTEGO:%s:%s", id, stego_capsule_origin(m->capsule));
+    enum ds_status s = ds_bytes_append(reference, text, (size_t)len + 1, err);
+    if (s == DS_OK) {
+        s = ds_bytes_append(report, text, (size_t)len, err);
+    }
+    if (s == DS_OK) {
+        s = ds_bytes_put_u8(report, ':', err);
+    }
+    if (s == DS_OK) {
+        s = stego_capsule_sealed_text(m->capsule, report, err);
+    }
+    const bool has_documents = report->len > (size_t)len + 1;
+    if (s == DS_OK && !has_documents) {
+        s = ds_bytes_resize(report, 0, err);
+    }
+    return s == DS_OK ? ds_bytes_put_u8(report, 0, err) : s;
+}
+
+static enum ds_status cover_regions(const struct making *m, struct stego_image *image,
+                                    struct ds_error *err)
 {
     if (carrier_region_is_empty(region_of(m))) {
         return DS_OK;
     }
-    char text[CARRIER_QR_TEXT_BYTES];
-    char id[2 * STEGO_CAPSULE_ID_BYTES + 1];
-    ds_hex(stego_capsule_id(m->capsule), STEGO_CAPSULE_ID_BYTES, id);
-    (void)snprintf(text, sizeof(text), "DICOMSTEGO:%s:%s", id, stego_capsule_origin(m->capsule));
-    return carrier_region_cover(image, region_of(m), m->options->qr ? text : NULL,
-                                m->o->pixels.photometric, err);
+    DS_AUTO(ds_bytes_free) struct ds_bytes reference = DS_BYTES_INIT(CARRIER_QR_TEXT_BYTES);
+    DS_AUTO(ds_bytes_free) struct ds_bytes report = DS_BYTES_INIT(STEGO_PAYLOAD_MAX_BYTES);
+    enum ds_status s = write_texts(m, &reference, &report, err);
+    if (s != DS_OK) {
+        return s;
+    }
+    const struct carrier_qr_text texts[] = {{(const char *)report.data, true},
+                                            {(const char *)reference.data, false}};
+    const size_t first = report.len > 1 ? 0 : 1;
+    const size_t count = m->options->qr ? DS_ARRAY_SIZE(texts) - first : 0;
+    s = carrier_region_cover(image, region_of(m), texts + first, count, m->o->pixels.photometric,
+                             err);
+    for (size_t i = 0; i < more_of(m)->count && s == DS_OK; i++) {
+        s = carrier_region_cover(image, &more_of(m)->items[i], texts + first, count,
+                                 m->o->pixels.photometric, err);
+    }
+    return s;
 }
 
 static enum ds_status hide(const struct making *m, struct stego_image *image,
@@ -88,10 +132,14 @@ static enum ds_status hide(const struct making *m, struct stego_image *image,
     struct stego_embed_facts facts = {0};
     struct stego_image covered = {0}; /* what has a key region differs from the original already */
     const bool has_region = !carrier_region_is_empty(region_of(m));
-    enum ds_status s = has_region ? stego_image_copy(&covered, image, err) : DS_OK;
+    struct stego_rect room[STEGO_PRESERVE_MAX];
+    struct carrier_hiding how = {0};
+    enum ds_status s = carrier_regions_preserve(&m->options->hiding, more_of(m), room, &how, err);
+    if (s == DS_OK && has_region) {
+        s = stego_image_copy(&covered, image, err);
+    }
     if (s == DS_OK) {
-        s = carrier_hide(&m->options->hiding, image, region_of(m), m->hidden.data,
-                         8 * m->hidden.len, &facts, err);
+        s = carrier_hide(&how, image, region_of(m), m->hidden.data, 8 * m->hidden.len, &facts, err);
     }
     if (s == DS_OK) {
         s = stego_image_compare(has_region ? &covered : &m->o->image, image, &made->distortion,
@@ -131,7 +179,7 @@ static enum ds_status make_in_pixels(struct making *m, struct carrier_made *made
         s = stego_image_copy(&image, &m->o->image, err);
     }
     if (s == DS_OK) {
-        s = cover_region(m, &image, err);
+        s = cover_regions(m, &image, err);
     }
     if (s == DS_OK) {
         s = hide(m, &image, made, err);
@@ -233,6 +281,22 @@ static enum ds_status prove_beside(const struct making *m, const struct carrier_
                : ds_fail(err, DS_EAUTH, "the sidecar's record is not that of the original");
 }
 
+/* What replaces bits for good gives back what was hidden, and has changed nothing but these bits.
+ */
+static enum ds_status prove_irreversible(const struct making *m, const struct carrier_found *f,
+                                         struct ds_error *err)
+{
+    size_t count = 0;
+    bool is_kept = stego_image_count(&f->image, &count);
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t change = (uint32_t)(f->image.samples[i] ^ m->o->image.samples[i]);
+        is_kept = is_kept && change >> f->method.lsb.planes == 0;
+    }
+    return is_kept && !carrier_hiding_reverses(&m->options->hiding)
+               ? DS_OK
+               : ds_fail(err, DS_EAUTH, "the carrier differs in more than the replaced bits");
+}
+
 static enum ds_status prove_restores(const struct making *m, const struct carrier_made *made,
                                      struct carrier_found *f, struct ds_error *err)
 {
@@ -247,6 +311,9 @@ static enum ds_status prove_restores(const struct making *m, const struct carrie
     if (s == DS_OK && m->slot->placement == CARRIER_SIDECAR) {
         return prove_beside(m, made, f, &record, err);
     }
+    if (s == DS_OK && !f->method.is_restored) {
+        return prove_irreversible(m, f, err);
+    }
     if (s == DS_OK) {
         s = carrier_undo(f, &record, &restored, &pixels, err);
     }
@@ -259,8 +326,10 @@ static enum ds_status prove(const struct making *m, const struct carrier_made *m
                             struct ds_error *err)
 {
     DS_AUTO(carrier_found_auto) struct carrier_found *f = NULL;
+    const struct stego_secret secret = {.key = m->options->hiding.lsb.key};
+    const struct stego_keyring ring = {.secret = &secret};
     enum ds_status s =
-        carrier_found_read(&f, made->dataset.data, made->dataset.len, made->transfer_syntax, NULL,
+        carrier_found_read(&f, made->dataset.data, made->dataset.len, made->transfer_syntax, &ring,
                            m->options->hiding.pool, err);
     if (s == DS_OK) {
         s = prove_manifest(m, f, err);

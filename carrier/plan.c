@@ -20,7 +20,29 @@ enum ds_status carrier_plan_new(struct carrier_plan **out,
         return ds_fail(err, DS_ENOMEM, "no memory for a plan");
     }
     p->options = *options;
+    p->hiding = options->hiding;
+    const enum ds_status s = carrier_plan_regions(p, &options->region, &options->more, err);
+    if (s != DS_OK) {
+        carrier_plan_free(p);
+        return s;
+    }
     *out = p;
+    return DS_OK;
+}
+
+enum ds_status carrier_plan_regions(struct carrier_plan *p, const struct stego_rect *region,
+                                    const struct carrier_regions *more, struct ds_error *err)
+{
+    const enum ds_status s =
+        carrier_regions_preserve(&p->hiding, more, p->preserve, &p->options.hiding, err);
+    if (s != DS_OK) {
+        return s;
+    }
+    for (size_t i = 0; i < more->count; i++) {
+        p->more[i] = more->items[i];
+    }
+    p->options.region = *region;
+    p->options.more = (struct carrier_regions){p->more, more->count};
     return DS_OK;
 }
 
@@ -39,6 +61,11 @@ void carrier_plan_free(struct carrier_plan *p)
 void carrier_plan_auto(struct carrier_plan **p)
 {
     carrier_plan_free(*p);
+}
+
+bool carrier_plan_is_short(const struct carrier_plan *p)
+{
+    return p->is_short;
 }
 
 static enum ds_status next_item(struct carrier_plan *p, struct plan_item **out,
@@ -71,7 +98,8 @@ static enum ds_status measure_record(const struct carrier_plan *p, const struct 
     DS_AUTO(ds_bytes_free) struct ds_bytes record = DS_BYTES_INIT(STEGO_RECORD_MAX_BYTES);
     enum ds_status s = carrier_derive(o, &how, &derived, err);
     if (s == DS_OK) {
-        s = carrier_record_build(o, derived, &p->options.region, NULL, &record, err);
+        s = carrier_record_build(o, derived, &p->options.region, &p->options.more, NULL, &record,
+                                 err);
     }
     *bytes = record.len;
     return s;
@@ -115,21 +143,34 @@ static enum ds_status measure_capacity(const struct carrier_plan *p,
     return s;
 }
 
-/* One carrier's work in place of many; an image that does not hold it is measured. */
-static enum ds_status try_enough(const struct carrier_plan *p, const struct stego_image *image,
-                                 struct plan_item *item, struct ds_error *err)
+/* About the part of the capsule that the headers ask of each image: compressed alone, one shrinks
+ * to less than half, among its like to less than a quarter. */
+static size_t header_bytes(const struct carrier_plan *p, const struct carrier_original *o)
+{
+    if (p->options.attributes == CARRIER_ATTRIBUTES_CHANGED) {
+        return 0;
+    }
+    const bool whole = p->options.keep_bitstream || o->len < o->pixels.all_bytes;
+    const size_t header = whole ? o->len : o->len - o->pixels.all_bytes;
+    return whole ? header : header / (p->options.instances > STUDY_IS_LARGE ? 4 : 2);
+}
+
+/* One carrier's work in place of many. Beyond a quarter of a bit for each sample it is not sure
+ * that the image will be asked for so much. */
+static enum ds_status try_expected(const struct carrier_plan *p, const struct carrier_original *o,
+                                   struct plan_item *item, struct ds_error *err)
 {
     struct carrier_hiding hiding = p->options.hiding;
-    const size_t enough = p->options.enough_bytes + item->record_bytes;
-    bool holds = false;
+    const size_t expected = p->options.expected_bytes + item->record_bytes + header_bytes(p, o);
     if (!carrier_hiding_is_limited(&hiding)) {
         hiding.effort = STEGO_FAST;
     }
     const enum ds_status s =
-        p->options.enough_bytes == 0 || 32 * (uint64_t)enough > item->samples
+        p->options.expected_bytes == 0 || 32 * (uint64_t)expected > item->samples
             ? DS_OK
-            : carrier_hiding_holds(&hiding, image, &p->options.region, enough, &holds, err);
-    item->capacity_bytes = holds ? enough : 0;
+            : carrier_hiding_holds(&hiding, &o->image, &p->options.region, expected,
+                                   &item->was_tried, err);
+    item->capacity_bytes = item->was_tried ? expected : 0;
     return s;
 }
 
@@ -149,9 +190,9 @@ static enum ds_status measure_image(const struct carrier_plan *p, const struct c
         s = measure_record(p, o, &item->record_bytes, err);
     }
     if (s == DS_OK) {
-        s = try_enough(p, &o->image, item, err);
+        s = try_expected(p, o, item, err);
     }
-    return s == DS_OK && item->capacity_bytes == 0
+    return s == DS_OK && !item->was_tried
                ? measure_capacity(p, &o->image, samples, &item->capacity_bytes, err)
                : s;
 }

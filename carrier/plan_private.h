@@ -17,6 +17,7 @@ struct plan_item {
     char reason[CARRIER_REASON_BYTES];
     uint64_t samples;
     uint64_t capacity_bytes;
+    bool was_tried; /* it holds so much; maybe more */
     size_t record_bytes;
     struct carrier_envelope envelope; /* empty when there is none */
     bool wants_bitstream;             /* compressed, and its very bytes are to travel */
@@ -26,10 +27,13 @@ struct plan_item {
 };
 
 struct carrier_plan {
-    struct carrier_plan_options options;
+    struct carrier_plan_options options; /* hiding: the caller's, and more regions preserved */
+    struct carrier_hiding hiding;        /* the caller's */
+    struct stego_rect more[CARRIER_REGIONS_MAX], preserve[STEGO_PRESERVE_MAX];
     struct plan_item *items;
     size_t count;
     size_t room;
+    bool is_short; /* one that was tried should hold more */
 };
 
 #endif

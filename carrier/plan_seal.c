@@ -72,6 +72,14 @@ static size_t shares_needed(size_t n, unsigned redundancy_percent)
     return k == 0 ? 1 : k;
 }
 
+/* Does the image hold so much? One that was only tried may hold more: noted. */
+static bool holds(struct carrier_plan *p, const struct plan_item *item, uint64_t bytes)
+{
+    const bool does = bytes <= item->capacity_bytes;
+    p->is_short = p->is_short || (!does && item->was_tried);
+    return does;
+}
+
 /* Takes the share from whoever cannot hold it. Fewer shares are larger shares, so who cannot hold
  * one now never will: repeating this ends at the largest set that fits. */
 static bool drop_those_that_overflow(struct carrier_plan *p, const struct part_costs *costs,
@@ -80,11 +88,9 @@ static bool drop_those_that_overflow(struct carrier_plan *p, const struct part_c
     bool dropped = false;
     for (size_t i = 0; i < p->count; i++) {
         struct plan_item *item = &p->items[i];
-        item->in_pixels =
-            item->can_carry && item->capacity_bytes >= costs->base + item->record_bytes;
-        if (item->with_share &&
-            (!item->in_pixels ||
-             item->capacity_bytes - costs->base - item->record_bytes < share_bytes)) {
+        const uint64_t own = costs->base + item->record_bytes;
+        item->in_pixels = item->can_carry && holds(p, item, own);
+        if (item->with_share && (!item->in_pixels || !holds(p, item, own + share_bytes))) {
             item->with_share = false;
             dropped = true;
         }
@@ -272,7 +278,7 @@ static enum ds_status settle_with_envelopes(struct sealing *s,
 
 /* ---- slots ---- */
 
-static void fill_pixel_slot(const struct carrier_plan *p, const struct plan_item *item,
+static void fill_pixel_slot(struct carrier_plan *p, const struct plan_item *item,
                             const struct part_costs *costs, struct carrier_slot *slot)
 {
     const uint64_t own = costs->base + item->record_bytes;
@@ -281,13 +287,12 @@ static void fill_pixel_slot(const struct carrier_plan *p, const struct plan_item
     /* An eighth of a bit for each sample keeps a noisy slice as it looks; see docs/benchmarks.md.
      */
     const bool modest = 64 * (own + costs->key_block) <= item->samples;
-    slot->with_key_block = costs->key_block > 0 &&
-                           own + share + costs->key_block <= item->capacity_bytes &&
-                           (modest || p->count == 1);
+    slot->with_key_block = costs->key_block > 0 && (modest || p->count == 1) &&
+                           holds(p, item, own + share + costs->key_block);
     const uint64_t so_far = own + share + (slot->with_key_block ? costs->key_block : 0);
     slot->with_certificate = costs->certificate > 0 &&
-                             so_far + costs->certificate <= item->capacity_bytes &&
-                             128 * (so_far + costs->certificate) <= item->samples;
+                             128 * (so_far + costs->certificate) <= item->samples &&
+                             holds(p, item, so_far + costs->certificate);
 }
 
 static void fill_other_slot(const struct carrier_plan *p, const struct plan_item *item,
@@ -308,7 +313,7 @@ static void fill_other_slot(const struct carrier_plan *p, const struct plan_item
     }
 }
 
-static void fill_slots(const struct carrier_plan *p, const struct part_costs *costs,
+static void fill_slots(struct carrier_plan *p, const struct part_costs *costs,
                        struct carrier_slot *slots)
 {
     uint32_t next = 0;
@@ -449,6 +454,38 @@ static enum ds_status settle_all(struct sealing *s, const struct stego_seal_requ
     return may_go_beside(s->plan) ? all_in_sidecars(s, request, slots, err) : too_much(s, err);
 }
 
+/* Would an image that goes beside, or without a share, hold it if no tree head were named? */
+static bool head_displaces(const struct sealing *s)
+{
+    const struct carrier_plan *p = s->plan;
+    for (size_t i = 0; i < p->count; i++) {
+        const struct plan_item *item = &p->items[i];
+        const uint64_t room = item->capacity_bytes + STEGO_HEAD_BYTES;
+        const uint64_t own = s->costs.base + item->record_bytes;
+        const bool wants_share = !item->with_share && !is_token(&s->request);
+        if (item->can_carry && room >= own &&
+            (!item->in_pixels || (wants_share && room - own >= s->costs.share))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The head is a witness more, not worth an image that goes beside for it: then the whole study goes
+ * without. */
+static enum ds_status settle_with_head(struct sealing *s, const struct stego_seal_request *request,
+                                       struct carrier_slot *slots, struct ds_error *err)
+{
+    const enum ds_status r = settle_all(s, request, slots, err);
+    const bool displaced = r == DS_ECAPACITY || (r == DS_OK && head_displaces(s));
+    if (request->head.size == 0 || !displaced) {
+        return r;
+    }
+    struct stego_seal_request plain = *request;
+    plain.head = (struct stego_tree_head){0};
+    return settle_all(s, &plain, slots, err);
+}
+
 enum ds_status carrier_plan_seal(struct carrier_plan *p, const struct stego_seal_request *request,
                                  struct carrier_slot *slots, size_t count,
                                  struct stego_capsule **out, struct ds_error *err)
@@ -458,7 +495,7 @@ enum ds_status carrier_plan_seal(struct carrier_plan *p, const struct stego_seal
         return ds_fail(err, DS_EINVAL, "%zu slots for a plan of %zu instances", count, p->count);
     }
     DS_AUTO(sealing_finish) struct sealing s = {.plan = p};
-    const enum ds_status r = settle_all(&s, request, slots, err);
+    const enum ds_status r = settle_with_head(&s, request, slots, err);
     if (r == DS_OK) {
         *out = s.capsule;
         s.capsule = NULL;

@@ -11,6 +11,7 @@
 #define FLAG_REGION     1U
 #define FLAG_PACKED     2U /* the body is compressed, its length stands before it */
 #define FLAG_REFERENCES 4U
+#define FLAG_REGIONS    8U /* further key regions stand before the first */
 
 #define BODY_MAX_BYTES STEGO_RECORD_MAX_BYTES
 
@@ -176,6 +177,24 @@ static enum ds_status put_region(const struct carrier_original *o, const struct 
     return s == DS_OK ? carrier_region_save(&o->image, r, out, err) : s;
 }
 
+/* Their number, then of each its length and what the first one has without. */
+static enum ds_status put_more(const struct carrier_original *o, const struct carrier_regions *more,
+                               struct ds_bytes *out, struct ds_error *err)
+{
+    enum ds_status s = carrier_put_number(out, (uint32_t)more->count, err);
+    for (size_t i = 0; i < more->count && s == DS_OK; i++) {
+        DS_AUTO(ds_bytes_free) struct ds_bytes one = DS_BYTES_INIT(STEGO_RECORD_MAX_BYTES);
+        s = put_region(o, &more->items[i], &one, err);
+        if (s == DS_OK) {
+            s = carrier_put_number(out, (uint32_t)one.len, err);
+        }
+        if (s == DS_OK) {
+            s = ds_bytes_append(out, one.data, one.len, err);
+        }
+    }
+    return s;
+}
+
 /* The part before the region: small, but with long attributes (a source image sequence of hundreds
  * of items would not be one of ours) worth a try at compression. */
 static enum ds_status put_body(const struct ds_bytes *body, uint8_t flags, struct ds_bytes *out,
@@ -206,14 +225,14 @@ static enum ds_status put_references(const struct ds_bytes *references, struct d
     return s == DS_OK ? ds_bytes_append(out, references->data, references->len, err) : s;
 }
 
-enum ds_status carrier_record_build(const struct carrier_original *o,
-                                    const struct dicom_dataset *derived,
-                                    const struct stego_rect *region,
-                                    const struct ds_bytes *references, struct ds_bytes *out,
-                                    struct ds_error *err)
+enum ds_status
+carrier_record_build(const struct carrier_original *o, const struct dicom_dataset *derived,
+                     const struct stego_rect *region, const struct carrier_regions *more,
+                     const struct ds_bytes *references, struct ds_bytes *out, struct ds_error *err)
 {
     DS_AUTO(ds_bytes_free) struct ds_bytes body = DS_BYTES_INIT(BODY_MAX_BYTES);
     const bool has_region = region != NULL && !carrier_region_is_empty(region);
+    const bool has_more = has_region && more != NULL && more->count > 0;
     const bool has_references = references != NULL && references->len > 0;
     enum ds_status s = put_syntax(dicom_dataset_transfer_syntax(o->dataset), &body, err);
     if (s == DS_OK) {
@@ -230,8 +249,12 @@ enum ds_status carrier_record_build(const struct carrier_original *o,
     }
     if (s == DS_OK) {
         s = put_body(&body,
-                     (has_region ? FLAG_REGION : 0U) | (has_references ? FLAG_REFERENCES : 0U), out,
-                     err);
+                     (has_region ? FLAG_REGION : 0U) | (has_more ? FLAG_REGIONS : 0U) |
+                         (has_references ? FLAG_REFERENCES : 0U),
+                     out, err);
+    }
+    if (s == DS_OK && has_more) {
+        s = put_more(o, more, out, err);
     }
     return s == DS_OK && has_region ? put_region(o, region, out, err) : s;
 }
@@ -285,14 +308,39 @@ static enum ds_status parse_body(struct carrier_record *out, bool has_references
 static enum ds_status parse_region(struct carrier_record *out, struct ds_cursor *c,
                                    struct ds_error *err)
 {
-    out->region.frame = carrier_get_number(c);
-    out->region.x = carrier_get_number(c);
-    out->region.y = carrier_get_number(c);
-    out->region.width = carrier_get_number(c);
-    out->region.height = carrier_get_number(c);
-    out->region_len = ds_cursor_left(c);
-    out->region_saved = ds_cursor_bytes(c, out->region_len);
-    return c->failed || carrier_region_is_empty(&out->region) ? damaged(err) : DS_OK;
+    struct carrier_region_saved *r = &out->regions[out->region_count++];
+    r->rect.frame = carrier_get_number(c);
+    r->rect.x = carrier_get_number(c);
+    r->rect.y = carrier_get_number(c);
+    r->rect.width = carrier_get_number(c);
+    r->rect.height = carrier_get_number(c);
+    r->len = ds_cursor_left(c);
+    r->saved = ds_cursor_bytes(c, r->len);
+    return c->failed || carrier_region_is_empty(&r->rect) ? damaged(err) : DS_OK;
+}
+
+static enum ds_status parse_more(struct carrier_record *out, struct ds_cursor *c,
+                                 struct ds_error *err)
+{
+    const uint32_t count = carrier_get_number(c);
+    enum ds_status s = count < CARRIER_REGIONS_MAX ? DS_OK : damaged(err);
+    for (uint32_t i = 0; i < count && s == DS_OK; i++) {
+        const uint32_t len = carrier_get_number(c);
+        const uint8_t *bytes = ds_cursor_bytes(c, len);
+        struct ds_cursor one = ds_cursor_over(bytes, len);
+        s = bytes != NULL ? parse_region(out, &one, err) : damaged(err);
+    }
+    return s;
+}
+
+static enum ds_status parse_regions(struct carrier_record *out, struct ds_cursor *c, uint8_t flags,
+                                    struct ds_error *err)
+{
+    if ((flags & FLAG_REGION) == 0) {
+        return ds_cursor_left(c) != 0 || (flags & FLAG_REGIONS) != 0 ? damaged(err) : DS_OK;
+    }
+    const enum ds_status s = (flags & FLAG_REGIONS) != 0 ? parse_more(out, c, err) : DS_OK;
+    return s == DS_OK ? parse_region(out, c, err) : s;
 }
 
 enum ds_status carrier_record_parse(struct carrier_record *out, const uint8_t *bytes, size_t len,
@@ -302,19 +350,14 @@ enum ds_status carrier_record_parse(struct carrier_record *out, const uint8_t *b
     struct ds_cursor c = ds_cursor_over(bytes, len);
     const uint8_t flags = (uint8_t)ds_cursor_be(&c, 1);
     if (c.failed || flags >> 4 != RECORD_VERSION ||
-        (flags & 0x0fU & ~(FLAG_REGION | FLAG_PACKED | FLAG_REFERENCES)) != 0) {
+        (flags & 0x0fU & ~(FLAG_REGION | FLAG_PACKED | FLAG_REFERENCES | FLAG_REGIONS)) != 0) {
         return damaged(err);
     }
     enum ds_status s = get_body(out, &c, flags, err);
     if (s == DS_OK) {
         s = parse_body(out, (flags & FLAG_REFERENCES) != 0, err);
     }
-    if (s == DS_OK && (flags & FLAG_REGION) != 0) {
-        s = parse_region(out, &c, err);
-    } else if (s == DS_OK && ds_cursor_left(&c) != 0) {
-        s = damaged(err);
-    }
-    return s;
+    return s == DS_OK ? parse_regions(out, &c, flags, err) : s;
 }
 
 void carrier_record_free(struct carrier_record *r)

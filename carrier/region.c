@@ -3,11 +3,8 @@
 #include "carrier/block.h"
 #include "carrier/carrier_private.h"
 
-#include <qrencode.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define QUIET_MODULES 4 /* ISO/IEC 18004: the light border around a QR code */
 
 bool carrier_region_is_empty(const struct stego_rect *r)
 {
@@ -310,87 +307,135 @@ static void fill(const struct window *w, int32_t value)
     }
 }
 
-static void free_code(QRcode **code)
-{
-    QRcode_free(*code);
-}
-
-static void draw(const struct window *w, const QRcode *code, uint32_t scale, int32_t dark)
-{
-    const uint32_t modules = (uint32_t)code->width;
-    const uint32_t left = (w->columns - modules * scale) / 2;
-    const uint32_t top = (w->rows - modules * scale) / 2;
-    for (uint32_t y = 0; y < modules * scale; y++) {
-        int32_t *row = row_of(w, top + y);
-        for (uint32_t x = 0; x < modules * scale; x++) {
-            const size_t module = (size_t)(y / scale) * modules + x / scale;
-            if ((code->data[module] & 1U) != 0) {
-                row[left + x] = dark;
-            }
-        }
-    }
-}
-
-/* code: NULL for a plain dark area. */
+/* code: NULL for a plain dark area. Chroma that is halved shows grey either way, so a column of a
+ * component is one of the rectangle wherever there are shades. */
 static void cover(struct stego_image *image, const struct stego_rect *r, const char *photometric,
-                  const QRcode *code, uint32_t scale)
+                  const struct carrier_qr *code)
 {
     for (unsigned i = 0; i < image->components; i++) {
         const struct window w = window_of(image, r, i);
         const struct shades s = shades_of(image, r->frame, i, photometric);
         fill(&w, code == NULL ? s.dark : s.light);
-        if (code != NULL && s.dark != s.light) {
-            draw(&w, code, scale, s.dark);
+        for (uint32_t y = 0; code != NULL && s.dark != s.light && y < w.rows; y++) {
+            for (uint32_t x = 0; x < w.columns; x++) {
+                if (carrier_qr_is_dark(code, x, y)) {
+                    row_of(&w, y)[x] = s.dark;
+                }
+            }
         }
     }
 }
 
 enum ds_status carrier_region_cover(struct stego_image *image, const struct stego_rect *r,
-                                    const char *text, const char *photometric, struct ds_error *err)
+                                    const struct carrier_qr_text *texts, size_t count,
+                                    const char *photometric, struct ds_error *err)
 {
-    const enum ds_status s = carrier_region_check(image, r, err);
-    if (s != DS_OK) {
-        return s;
+    DS_AUTO(carrier_qr_auto) struct carrier_qr *code = NULL;
+    uint32_t least = 0;
+    enum ds_status s = carrier_region_check(image, r, err);
+    for (size_t i = 0; i < count && s == DS_OK && code == NULL; i++) {
+        s = carrier_qr_make(&code, r->width, r->height, &texts[i], &least, err);
+        s = s == DS_ECAPACITY && i + 1 < count ? DS_OK : s;
     }
-    if (text == NULL) {
-        cover(image, r, photometric, NULL, 0);
-        return DS_OK;
-    }
-    DS_AUTO(free_code)
-    QRcode *code = QRcode_encodeString8bit(text, 0, QR_ECLEVEL_M);
-    if (code == NULL) {
-        return ds_fail(err, DS_ENOMEM, "the QR code cannot be made");
-    }
-    const uint32_t across = (uint32_t)code->width + 2 * QUIET_MODULES;
-    const uint32_t side = r->width < r->height ? r->width : r->height;
-    if (side < across) {
+    if (s == DS_ECAPACITY) {
         return ds_fail(err, DS_EINVAL,
                        "region of %ux%u is too small for the QR code: at least %ux%u", r->width,
-                       r->height, across, across);
+                       r->height, least, least);
     }
-    cover(image, r, photometric, code, side / across);
+    if (s == DS_OK) {
+        cover(image, r, photometric, code);
+    }
+    return s;
+}
+
+/* ---- several ---- */
+
+static bool overlap(const struct stego_rect *a, const struct stego_rect *b)
+{
+    return a->frame == b->frame && a->x < b->x + b->width && b->x < a->x + a->width &&
+           a->y < b->y + b->height && b->y < a->y + a->height;
+}
+
+enum ds_status carrier_regions_preserve(const struct carrier_hiding *how,
+                                        const struct carrier_regions *more,
+                                        struct stego_rect room[STEGO_PRESERVE_MAX],
+                                        struct carrier_hiding *out, struct ds_error *err)
+{
+    *out = *how;
+    if (more->count == 0) {
+        return DS_OK;
+    }
+    if (more->count >= CARRIER_REGIONS_MAX ||
+        how->preserve_count > STEGO_PRESERVE_MAX - more->count) {
+        return ds_fail(err, DS_EINVAL, "at most %u key regions, and %u rectangles in all",
+                       CARRIER_REGIONS_MAX, STEGO_PRESERVE_MAX);
+    }
+    for (size_t i = 0; i < how->preserve_count; i++) {
+        room[i] = how->preserve[i];
+    }
+    for (size_t i = 0; i < more->count; i++) {
+        room[how->preserve_count + i] = more->items[i];
+    }
+    out->preserve = room;
+    out->preserve_count = how->preserve_count + more->count;
     return DS_OK;
 }
 
-enum ds_status carrier_region_fits(const struct carrier_original *o,
-                                   const struct stego_rect *region, bool qr, struct ds_error *err)
+/* The code's size follows from its length: as long as the longest that make.c writes. */
+static enum ds_status fits(const struct carrier_original *o, const struct stego_rect *region,
+                           bool qr, struct ds_error *err)
 {
+    char text[CARRIER_QR_TEXT_BYTES];
     struct stego_image image = {0};
-    enum ds_status s = carrier_original_suitable(o, err);
-    if (s == DS_OK) {
-        s = carrier_region_check(&o->image, region, err);
-    }
+    enum ds_status s = carrier_region_check(&o->image, region, err);
     if (s != DS_OK || !qr) {
         return s;
     }
-    /* The code's size follows from its length: as long as the longest that make.c writes. */
-    char text[CARRIER_QR_TEXT_BYTES];
     memset(text, 'x', sizeof(text) - 1);
     text[sizeof(text) - 1] = '\0';
+    const struct carrier_qr_text longest = {text, false};
     s = stego_image_copy(&image, &o->image, err);
     if (s == DS_OK) {
-        s = carrier_region_cover(&image, region, text, o->pixels.photometric, err);
+        s = carrier_region_cover(&image, region, &longest, 1, o->pixels.photometric, err);
     }
     stego_image_free(&image);
     return s;
+}
+
+enum ds_status carrier_regions_fit(const struct carrier_original *o,
+                                   const struct stego_rect *region,
+                                   const struct carrier_regions *more, bool qr,
+                                   struct ds_error *err)
+{
+    const size_t count = more != NULL ? more->count : 0;
+    enum ds_status s = carrier_original_suitable(o, err);
+    if (s == DS_OK) {
+        s = fits(o, region, qr, err);
+    }
+    for (size_t i = 0; i < count && s == DS_OK; i++) {
+        s = fits(o, &more->items[i], qr, err);
+        for (size_t k = 0; k <= i && s == DS_OK; k++) {
+            const struct stego_rect *other = k == 0 ? region : &more->items[k - 1];
+            if (overlap(&more->items[i], other)) {
+                s = ds_fail(err, DS_EINVAL, "key regions %u,%u,%u,%u and %u,%u,%u,%u overlap",
+                            other->x, other->y, other->width, other->height, more->items[i].x,
+                            more->items[i].y, more->items[i].width, more->items[i].height);
+            }
+        }
+    }
+    return s;
+}
+
+bool carrier_region_holds(const struct stego_rect *region, size_t sealed_bytes)
+{
+    const size_t len = CARRIER_QR_TEXT_BYTES + (sealed_bytes + 2) / 3 * 4;
+    DS_AUTO(ds_bytes_free) struct ds_bytes text = DS_BYTES_INIT(len + 1);
+    DS_AUTO(carrier_qr_auto) struct carrier_qr *code = NULL;
+    uint32_t least = 0;
+    if (ds_bytes_resize(&text, len + 1, NULL) != DS_OK) {
+        return false;
+    }
+    memset(text.data, 'x', len);
+    const struct carrier_qr_text longest = {(const char *)text.data, true};
+    return carrier_qr_make(&code, region->width, region->height, &longest, &least, NULL) == DS_OK;
 }

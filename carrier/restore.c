@@ -23,16 +23,16 @@ static enum ds_status copy_pixels(const struct dicom_pixels *from, struct dicom_
                : ds_bytes_append(&out->cells, from->cells.data, from->cells.len, err);
 }
 
-static enum ds_status undo_region(const struct carrier_found *f,
-                                  const struct carrier_record *record, struct dicom_pixels *pixels,
-                                  struct ds_error *err)
+static enum ds_status undo_regions(const struct carrier_found *f,
+                                   const struct carrier_record *record, struct dicom_pixels *pixels,
+                                   struct ds_error *err)
 {
     struct stego_image image = {0};
     size_t count = 0;
     enum ds_status s = stego_image_copy(&image, &f->image, err);
-    if (s == DS_OK) {
-        s = carrier_region_restore(&image, &record->region, record->region_saved,
-                                   record->region_len, err);
+    for (size_t i = 0; i < record->region_count && s == DS_OK; i++) {
+        const struct carrier_region_saved *r = &record->regions[i];
+        s = carrier_region_restore(&image, &r->rect, r->saved, r->len, err);
     }
     if (s == DS_OK && !stego_image_count(&image, &count)) {
         s = ds_fail(err, DS_EFORMAT, "the image's geometry overflows");
@@ -64,11 +64,11 @@ static enum ds_status undo_pixels(const struct carrier_found *f,
                                   const struct carrier_record *record, struct dicom_pixels *pixels,
                                   struct ds_error *err)
 {
-    const bool has_region = !carrier_region_is_empty(&record->region);
+    const bool has_region = record->region_count > 0;
     enum ds_status s = copy_pixels(&f->pixels, pixels, err);
     if (s == DS_OK && has_region) {
         s = f->image.samples != NULL
-                ? undo_region(f, record, pixels, err)
+                ? undo_regions(f, record, pixels, err)
                 : ds_fail(err, DS_EFORMAT, "a key region, but no image to put it into");
     }
     return s == DS_OK && (has_region || !f->pixels_are_proven) ? check_pixels(f, pixels, err) : s;
@@ -390,6 +390,16 @@ static enum ds_status restore_with(const struct carrier_found *f,
     return is_dead_end(s) ? altered(f, collector, &first, err) : s;
 }
 
+enum ds_status carrier_found_restorable(const struct carrier_found *f, struct ds_error *err)
+{
+    return f->placement != CARRIER_IN_PIXELS || f->method.is_restored
+               ? DS_OK
+               : ds_fail(err, DS_EUNSUPPORTED,
+                         "not restorable: hidden in place of %u least significant bit%s, which "
+                         "did not travel along",
+                         f->method.lsb.planes, f->method.lsb.planes == 1 ? "" : "s");
+}
+
 enum ds_status carrier_restore(const struct carrier_found *f, struct stego_collector *collector,
                                const struct stego_keyring *keyring, struct carrier_restored *out,
                                struct ds_error *err)
@@ -401,7 +411,10 @@ enum ds_status carrier_restore(const struct carrier_found *f, struct stego_colle
     if (f->placement == CARRIER_SIDECAR && f->beside == NULL) {
         return ds_fail(err, DS_EINVAL, "a sidecar alone restores nothing");
     }
-    enum ds_status s = stego_part_record(f->part, collector, keyring, &bytes, err);
+    enum ds_status s = carrier_found_restorable(f, err);
+    if (s == DS_OK) {
+        s = stego_part_record(f->part, collector, keyring, &bytes, err);
+    }
     if (s == DS_OK) {
         s = carrier_record_parse(&record, bytes.data, bytes.len, err);
     }
@@ -441,7 +454,10 @@ enum ds_status carrier_restore_pixels(const struct carrier_found *f, struct carr
         return ds_fail(err, DS_EINVAL, "a sidecar alone restores nothing");
     }
     DS_AUTO(dicom_dataset_auto) struct dicom_dataset *d = NULL;
-    enum ds_status s = write_pixels(f, &d, &out->file, err);
+    enum ds_status s = carrier_found_restorable(f, err);
+    if (s == DS_OK) {
+        s = write_pixels(f, &d, &out->file, err);
+    }
     if (s == DS_OK) {
         s = carrier_hashes_of(d, out->file.data, out->file.len, NULL, &out->hashes, err);
     }

@@ -77,7 +77,7 @@ static struct journey travel(const char *name, const struct carrier_plan_options
     struct journey j = begin(&b);
     seal(&j, how);
     const struct carrier_make_options options = {
-        .region = how->region, .hiding = how->hiding, .station = "CLINIC_A"};
+        .region = how->region, .more = how->more, .hiding = how->hiding, .station = "CLINIC_A"};
     if (carrier_make(j.capsule, j.original, &j.slot, &options, &j.made, &err) != DS_OK) {
         fail_msg("%s: %s", name, err.text);
     }
@@ -711,6 +711,54 @@ static void a_key_region_travels_sealed_and_comes_back(void **state)
     journey_finish(&j);
 }
 
+static void several_key_regions_come_back(void **state)
+{
+    (void)state;
+    static const struct stego_rect further[] = {
+        {.x = 10, .y = 20, .width = 31, .height = 17},
+        {.x = 400, .y = 300, .width = 40, .height = 33},
+    };
+    struct carrier_plan_options how = lean;
+    how.region = (struct stego_rect){.x = 100, .y = 120, .width = 80, .height = 64};
+    how.more = (struct carrier_regions){further, DS_ARRAY_SIZE(further)};
+    struct journey j = travel("ct/philips-ingenuity/0020.dcm", &how);
+    struct carrier_found *f = NULL;
+    struct carrier_restored r = {0};
+    assert_int_equal(carrier_found_load(&f, j.file.data, j.file.len, NULL, NULL, NULL), DS_OK);
+    const int32_t *shown = f->image.samples;
+    for (uint32_t y = 21; y < 37; y++) { /* covered plainly, so of one value */
+        assert_int_equal(shown[y * 512 + 15], shown[20 * 512 + 10]);
+    }
+    assert_int_equal(carrier_restore_pixels(f, &r, NULL), DS_ENOKEY);
+    carrier_found_free(f);
+    expect_original(&j, &j.file, true);
+    journey_finish(&j);
+}
+
+static void key_regions_that_overlap_or_are_too_many_are_refused(void **state)
+{
+    (void)state;
+    struct ds_error err = {0};
+    struct ds_bytes b = read_data("ct/philips-ingenuity/0020.dcm");
+    struct journey j = begin(&b);
+    const struct stego_rect first = {.x = 100, .y = 100, .width = 80, .height = 64};
+    struct stego_rect next = {.x = 179, .y = 163, .width = 10, .height = 10};
+    const struct carrier_regions more = {&next, 1};
+    assert_int_equal(carrier_regions_fit(j.original, &first, &more, false, &err), DS_EINVAL);
+    assert_non_null(strstr(err.text, "overlap"));
+    next.x = 180;
+    assert_int_equal(carrier_regions_fit(j.original, &first, &more, false, &err), DS_OK);
+    assert_int_equal(carrier_regions_fit(j.original, &first, &more, true, &err), DS_EINVAL);
+    next.x = 510;
+    assert_int_equal(carrier_regions_fit(j.original, &first, &more, false, &err), DS_EINVAL);
+    struct stego_rect many[CARRIER_REGIONS_MAX] = {{0}};
+    struct carrier_plan_options how = lean;
+    struct carrier_plan *plan = NULL;
+    how.more = (struct carrier_regions){many, CARRIER_REGIONS_MAX};
+    assert_int_equal(carrier_plan_new(&plan, &how, &err), DS_EINVAL);
+    journey_finish(&j);
+}
+
 static void a_region_of_128x128_fits_into_a_slice_in_one_pass(void **state)
 {
     (void)state;
@@ -834,19 +882,22 @@ static int tear_down(void **state)
 }
 
 /* What an integrity token's plan says of the image. */
-static struct carrier_slot token_slot(const struct carrier_original *o, size_t enough_bytes)
+static struct carrier_slot token_slot(const struct carrier_original *o, size_t expected_bytes,
+                                      bool *is_short)
 {
     const struct carrier_plan_options how = {.unsuitable = CARRIER_PASS,
                                              .attributes = CARRIER_ATTRIBUTES_CHANGED,
-                                             .enough_bytes = enough_bytes};
+                                             .expected_bytes = expected_bytes};
     const struct stego_seal_request request = {
         .origin = "CLINIC_A", .created_utc_us = ds_clock_utc_us(), .signer = identity};
     struct carrier_plan *plan = NULL;
     struct stego_capsule *capsule = NULL;
-    struct carrier_slot slot;
+    struct carrier_slot slot = {.placement = CARRIER_PASS};
     assert_int_equal(carrier_plan_new(&plan, &how, NULL), DS_OK);
     assert_int_equal(carrier_plan_add(plan, o, NULL), DS_OK);
-    assert_int_equal(carrier_plan_seal(plan, &request, &slot, 1, &capsule, NULL), DS_OK);
+    const enum ds_status sealed = carrier_plan_seal(plan, &request, &slot, 1, &capsule, NULL);
+    *is_short = carrier_plan_is_short(plan);
+    assert_int_equal(sealed, *is_short ? DS_ECAPACITY : DS_OK);
     stego_capsule_free(capsule);
     carrier_plan_free(plan);
     return slot;
@@ -860,10 +911,16 @@ static void what_holds_enough_is_planned_as_if_it_were_measured(void **state)
         struct ds_bytes file = read_data(names[i]);
         struct carrier_original *o = NULL;
         assert_int_equal(carrier_original_load(&o, file.data, file.len, NULL), DS_OK);
-        const struct carrier_slot measured = token_slot(o, 0);
-        const struct carrier_slot tried = token_slot(o, 1024);
+        bool is_short = true;
+        const struct carrier_slot measured = token_slot(o, 0, &is_short);
+        assert_false(is_short);
+        const struct carrier_slot tried = token_slot(o, 1024, &is_short);
+        assert_false(is_short);
         assert_int_equal(tried.placement, measured.placement);
         assert_int_equal(tried.with_certificate, measured.with_certificate);
+        /* More is asked than was expected, and the plan says so. */
+        (void)token_slot(o, 1, &is_short);
+        assert_true(is_short);
         carrier_original_free(o);
         ds_bytes_free(&file);
     }
@@ -895,6 +952,8 @@ int main(void)
         cmocka_unit_test(one_altered_attribute_that_we_never_touched_is_refused),
         cmocka_unit_test(without_the_key_nothing_but_pixels_is_given),
         cmocka_unit_test(a_key_region_travels_sealed_and_comes_back),
+        cmocka_unit_test(several_key_regions_come_back),
+        cmocka_unit_test(key_regions_that_overlap_or_are_too_many_are_refused),
         cmocka_unit_test(a_region_of_128x128_fits_into_a_slice_in_one_pass),
         cmocka_unit_test(a_plain_image_carries_nothing),
         cmocka_unit_test(small_covers_share_the_capsule_without_key_blocks),

@@ -45,7 +45,7 @@ static size_t save_cover_restore(struct stego_image *image, const struct stego_r
     assert_true(stego_image_count(image, &count));
     assert_int_equal(stego_image_copy(&copy, image, NULL), DS_OK);
     assert_int_equal(carrier_region_save(image, region, &saved, NULL), DS_OK);
-    assert_int_equal(carrier_region_cover(image, region, NULL, photometric, NULL), DS_OK);
+    assert_int_equal(carrier_region_cover(image, region, NULL, 0, photometric, NULL), DS_OK);
     assert_memory_not_equal(image->samples, copy.samples, count * sizeof(int32_t));
     assert_int_equal(carrier_region_restore(image, region, saved.data, saved.len, NULL), DS_OK);
     assert_memory_equal(image->samples, copy.samples, count * sizeof(int32_t));
@@ -155,7 +155,7 @@ static void only_the_region_is_covered(void **state)
     struct stego_image image = noise(12, false);
     struct stego_image copy = {0};
     assert_int_equal(stego_image_copy(&copy, &image, NULL), DS_OK);
-    assert_int_equal(carrier_region_cover(&image, &region, NULL, "MONOCHROME2", NULL), DS_OK);
+    assert_int_equal(carrier_region_cover(&image, &region, NULL, 0, "MONOCHROME2", NULL), DS_OK);
     for (uint32_t y = 0; y < image.rows; y++) {
         for (uint32_t x = 0; x < image.columns; x++) {
             const bool inside = x >= 10 && x < 18 && y >= 20 && y < 24;
@@ -267,9 +267,9 @@ static void a_restored_sample_stays_within_the_bits_stored(void **state)
 static void a_colour_cover_is_grey_and_shows_its_code(void **state)
 {
     (void)state;
-    static const struct stego_rect region = {.x = 1, .y = 2, .width = 63, .height = 50};
+    static const struct stego_rect region = {.x = 1, .y = 2, .width = 63, .height = 60};
     struct stego_image image = {.columns = 80,
-                                .rows = 60,
+                                .rows = 64,
                                 .frames = 1,
                                 .components = 3,
                                 .chroma_halved = true,
@@ -277,19 +277,21 @@ static void a_colour_cover_is_grey_and_shows_its_code(void **state)
     make_noise(&image);
     image.samples[0] = 0;
     image.samples[1] = 255;
-    assert_int_equal(carrier_region_cover(&image, &region, "DICOMSTEGO:00", "YBR_FULL_422", NULL),
+    assert_int_equal(carrier_region_cover(&image, &region,
+                                          &(struct carrier_qr_text){"DICOMSTEGO:00", false}, 1,
+                                          "YBR_FULL_422", NULL),
                      DS_OK);
     size_t dark = 0;
-    for (uint32_t y = 2; y < 52; y++) {
+    for (uint32_t y = 2; y < 62; y++) {
         for (uint32_t x = 1; x < 64; x++) {
             const int32_t luma = image.samples[y * 80 + x];
             assert_true(luma == 0 || luma == 255);
             dark += luma == 0 ? 1 : 0;
-            assert_int_equal(image.samples[80 * 60 + y * 40 + x / 2], 128);
-            assert_int_equal(image.samples[80 * 60 + 40 * 60 + y * 40 + x / 2], 128);
+            assert_int_equal(image.samples[80 * 64 + y * 40 + x / 2], 128);
+            assert_int_equal(image.samples[80 * 64 + 40 * 64 + y * 40 + x / 2], 128);
         }
     }
-    assert_in_range(dark, 150, 300); /* of 21x21 modules */
+    assert_in_range(dark, 600, 1200); /* of 21x21 modules of 2x2 pixels */
     stego_image_free(&image);
 }
 
@@ -299,7 +301,9 @@ static void a_region_too_small_for_its_code_is_refused(void **state)
     static const struct stego_rect region = {.x = 0, .y = 0, .width = 20, .height = 20};
     struct stego_image image = noise(8, false);
     struct ds_error err = {0};
-    assert_int_equal(carrier_region_cover(&image, &region, "DICOMSTEGO:00", "MONOCHROME2", &err),
+    assert_int_equal(carrier_region_cover(&image, &region,
+                                          &(struct carrier_qr_text){"DICOMSTEGO:00", false}, 1,
+                                          "MONOCHROME2", &err),
                      DS_EINVAL);
     assert_non_null(strstr(err.text, "at least"));
     stego_image_free(&image);
