@@ -17,6 +17,7 @@ static void peer_free(struct config_peer *p)
 {
     free(p->name);
     free(p->ae_title);
+    free(p->read_back.ae_title);
     config_list_free(&p->hosts);
     free(p->host);
     free(p->certificate);
@@ -69,7 +70,14 @@ void config_free(struct config *c)
     free(c->certificate);
     free(c->reports_folder);
     free(c->control_group);
+    config_list_free(&c->query.carriers);
+    config_list_free(&c->query.restored);
     url_free(c->database_url);
+    free(c->audit.host);
+    free(c->audit.certificate);
+    url_free(c->database_migrate_url);
+    free(c->provenance.stamp_url);
+    free(c->provenance.stamp_certificate);
     free(c);
 }
 
@@ -119,6 +127,18 @@ static bool list_holds(const struct config_list *list, const char *text)
         }
     }
     return list->count == 0;
+}
+
+static bool list_names(const struct config_list *list, const char *text)
+{
+    return list->count > 0 && list_holds(list, text);
+}
+
+enum config_view config_view_of(const struct config *c, const char *called_ae)
+{
+    return list_names(&c->query.carriers, called_ae)   ? CONFIG_VIEW_CARRIERS
+           : list_names(&c->query.restored, called_ae) ? CONFIG_VIEW_RESTORED
+                                                       : CONFIG_VIEW_ORIGINALS;
 }
 
 static bool modality_matches(const struct config_rule *r, const struct config_list *modalities)

@@ -60,6 +60,15 @@ struct config_windows {
     size_t count; /* 0: always open */
 };
 
+/* When and how what a peer was sent is read back. */
+struct config_read_back {
+    int64_t every_ms;             /* scheduled so often; 0: only when an operator asks */
+    unsigned sample;              /* instances of a scheduled run; default 200 */
+    struct config_windows window; /* when a scheduled run goes on */
+    unsigned rate;                /* instances a second at most; default 10 */
+    char *ae_title;               /* asked for what it holds; NULL: the peer's own */
+};
+
 struct config_peer {
     char *name;
     char *ae_title;
@@ -78,6 +87,7 @@ struct config_peer {
     uint64_t bandwidth;                /* bytes a second over all associations; 0: no limit */
     struct config_windows send_window; /* when it is sent to; STAT goes at any time */
     bool retain_uids;                  /* carriers for it keep the originals' UIDs; default false */
+    struct config_read_back read_back;
 };
 
 enum config_completion { /* bits of config_rule.complete_on */
@@ -95,6 +105,9 @@ enum config_unsuitable {
 enum config_attributes { CONFIG_ATTRIBUTES_AUTO, CONFIG_ATTRIBUTES_ALL, CONFIG_ATTRIBUTES_CHANGED };
 enum config_effort { CONFIG_EFFORT_FAST, CONFIG_EFFORT_BALANCED, CONFIG_EFFORT_BEST };
 
+enum config_hash { CONFIG_HASH_SHA256, CONFIG_HASH_BLAKE3 };
+enum config_method { CONFIG_METHOD_RDH, CONFIG_METHOD_LSB };
+
 enum config_measurement { /* bits of config_protect.measurement */
                           CONFIG_MEASURES_RT_DOSE = 1,
                           CONFIG_MEASURES_SEGMENTATION = 2,
@@ -110,11 +123,18 @@ struct config_protect {
     unsigned measurement;              /* what software computes with and is changed all the same */
     enum config_attributes
         attributes;            /* whether the whole header travels in the capsule; default auto */
+    enum config_method method; /* default rdh, the reversible engine */
+    unsigned planes;           /* of lsb: least significant bits that are replaced; default 1 */
+    unsigned dna_rule;         /* of lsb: 1 to 8; 0 (left out): no DNA code */
+    bool reversible;           /* of lsb: the replaced bits travel along; default false */
+    bool allow_irreversible;   /* or their loss is accepted; default false */
     bool keep_bitstream;       /* of compressed originals, where it fits; default false */
     enum config_effort effort; /* default fast */
     unsigned max_difference;   /* of any pixel; 0 (left out): no limit */
     unsigned min_psnr_db;      /* of each image, peak 2^BitsStored - 1; 0 (left out): no limit */
     bool use_padding;          /* declared padding may be changed; default false */
+    bool require_transparent;  /* what goes to a peer that was seen to alter or drop what it was
+                                  sent is unsuitable; default false */
     /* "smallest" or "same" alone, or UIDs of lossless transfer syntaxes in order of preference;
      * empty: Explicit, then Implicit VR Little Endian. */
     struct config_list carrier_syntax;
@@ -193,6 +213,38 @@ struct config_rule {
     struct config_list send_to;        /* peer names */
 };
 
+/* What of the archive a query or a retrieval is about. */
+enum config_view {
+    CONFIG_VIEW_ORIGINALS, /* as they came, and what was restored here */
+    CONFIG_VIEW_CARRIERS,
+    CONFIG_VIEW_RESTORED
+};
+
+struct config_query {
+    /* AE titles of ours by which callers name another view than originals. */
+    struct config_list carriers, restored;
+    unsigned max_results; /* of one query; default 10000 */
+    bool fuzzy_names;     /* default false */
+};
+
+/* Who collects the audit messages (DICOM PS3.15 A.5): a syslog server, over mutual TLS. */
+struct config_audit {
+    bool given;
+    char *host;
+    uint16_t port;     /* default 6514 */
+    char *certificate; /* PEM path: the server's certificate, or its issuers' */
+};
+
+/* The log of all that was done (docs/provenance.md). */
+struct config_provenance {
+    int64_t head_every_ms; /* a signed tree head, when something was added; default 1 min */
+    /* RFC 3161, of tree heads. */
+    bool stamped;            /* time_stamp is given */
+    char *stamp_url;         /* http or https */
+    char *stamp_certificate; /* the authority's CA, PEM */
+    int64_t stamp_every_ms;  /* default 1 h */
+};
+
 struct config {
     char *path;
     /* node */
@@ -212,6 +264,7 @@ struct config {
      * common and deliver each other's instances; NULL: each its own. */
     char *shared_archive;
     uint64_t min_free_bytes;
+    enum config_hash hash;  /* by which the spool knows what it received; default sha256 */
     uint64_t journal_bytes; /* of the spool, at most */
     struct config_retention retention;
     bool delete_when_full;   /* disk_full: delete_delivered; default false */
@@ -220,7 +273,11 @@ struct config {
     enum ds_log_format log_format; /* default text */
     char *control_group;           /* whose members may command the node; NULL: none */
     char *reports_folder;          /* drop folder; NULL: none */
-    char *database_url;            /* NULL: the private PostgreSQL under state_dir */
+    struct config_query query;
+    char *database_url;         /* NULL: the private PostgreSQL under state_dir */
+    struct config_audit audit;  /* needs key and certificate */
+    char *database_migrate_url; /* as the tables' owner; NULL: the same */
+    struct config_provenance provenance;
     struct config_peer *peers;
     size_t peer_count;
     struct config_rule *rules;
@@ -244,6 +301,9 @@ const struct config_peer *config_peer_named(const struct config *c, const char *
 /* The first peer with this AE title whose hosts hold the address; NULL: unknown caller. */
 const struct config_peer *config_peer_calling(const struct config *c, const char *ae_title,
                                               const char *address);
+
+/* Of who calls us by this AE title of ours. */
+enum config_view config_view_of(const struct config *c, const char *called_ae);
 
 /* minute: of the day in local time. */
 bool config_window_is_open(const struct config_windows *w, unsigned minute);

@@ -10,6 +10,7 @@
  * and its answer, lines of JSON: any number of rows, then one that ends it.
  *
  *   {"row": {"id": 17, "peer": "PACS", "state": "failed", ...}}
+ *   {"progress": {"done": 3, "total": 200}}    between them, where it takes long
  *   {"end": {"rows": 1}}      or      {"error": {"status": "not-found", "text": "no delivery 18"}}
  *
  * Members that are not known are refused in requests and to be ignored in answers. A status is one

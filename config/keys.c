@@ -17,6 +17,10 @@ static const struct config_choice attributes_choices[] = {{"auto", CONFIG_ATTRIB
                                                           {"all", CONFIG_ATTRIBUTES_ALL},
                                                           {"changed", CONFIG_ATTRIBUTES_CHANGED},
                                                           {0}};
+static const struct config_choice hash_choices[] = {
+    {"sha256", CONFIG_HASH_SHA256}, {"blake3", CONFIG_HASH_BLAKE3}, {0}};
+static const struct config_choice method_choices[] = {
+    {"rdh", CONFIG_METHOD_RDH}, {"lsb", CONFIG_METHOD_LSB}, {0}};
 static const struct config_choice effort_choices[] = {{"fast", CONFIG_EFFORT_FAST},
                                                       {"balanced", CONFIG_EFFORT_BALANCED},
                                                       {"best", CONFIG_EFFORT_BEST},
@@ -101,6 +105,7 @@ static const struct config_key node_keys[] = {
     {"certificate", config_read_path, IN(config, certificate)},
     {"log_level", config_read_log_level, IN(config, log_level), .fallback = "info"},
     {"log", config_read_map, .keys = log_keys},
+    {"hash", config_read_word, IN(config, hash), .fallback = "sha256", .choices = hash_choices},
     {"min_free", config_read_size, IN(config, min_free_bytes), .fallback = "1 GiB",
      .high = INT64_MAX},
     {"control_group", config_read_text, IN(config, control_group), .high = 64},
@@ -114,11 +119,50 @@ static const struct config_key node_keys[] = {
     {0}};
 
 static const struct config_key database_keys[] = {
-    {"url", config_read_url, IN(config, database_url), .required = true}, {0}};
+    {"url", config_read_url, IN(config, database_url), .required = true},
+    {"migrate_url", config_read_url, IN(config, database_migrate_url)},
+    {0}};
+
+static const struct config_key time_stamp_keys[] = {
+    {"url", config_read_http_url, IN(config, provenance.stamp_url), .required = true},
+    {"certificate", config_read_path, IN(config, provenance.stamp_certificate), .required = true},
+    {"every", config_read_duration, IN(config, provenance.stamp_every_ms), .fallback = "1 h",
+     .low = 1000, .high = 365 * MS_A_DAY},
+    {0}};
+
+static const struct config_key provenance_keys[] = {
+    {"tree_head_every", config_read_duration, IN(config, provenance.head_every_ms),
+     .fallback = "1 min", .low = 1000, .high = MS_A_DAY},
+    {"time_stamp", config_read_map, .keys = time_stamp_keys,
+     .given_offset = offsetof(struct config, provenance.stamped)},
+    {0}};
+
+static const struct config_key view_keys[] = {
+    {"carriers", config_read_aes, IN(config, query.carriers)},
+    {"restored", config_read_aes, IN(config, query.restored)},
+    {0}};
+
+static const struct config_key query_keys[] = {
+    {"views", config_read_map, .keys = view_keys},
+    {"max_results", config_read_count, IN(config, query.max_results), .fallback = "10000", .low = 1,
+     .high = 1000000},
+    {"fuzzy_names", config_read_bool, IN(config, query.fuzzy_names), .fallback = "false",
+     .choices = bool_choices},
+    {0}};
+
+static const struct config_key audit_keys[] = {
+    {"host", config_read_host, IN(config, audit.host), .required = true},
+    {"port", config_read_port, IN(config, audit.port), .fallback = "6514", .low = 1, .high = 65535},
+    {"certificate", config_read_path, IN(config, audit.certificate), .required = true},
+    {0}};
 
 const struct config_key config_top_keys[] = {
     {"node", config_read_map, .keys = node_keys, .required = true},
     {"database", config_read_map, .keys = database_keys},
+    {"query", config_read_map, .keys = query_keys},
+    {"audit_repository", config_read_map, .keys = audit_keys,
+     .given_offset = offsetof(struct config, audit.given)},
+    {"provenance", config_read_map, .keys = provenance_keys},
     {"peers", config_read_peers, .offset = SIZE_MAX},
     {"rules", config_read_rules, .offset = SIZE_MAX},
     {0}};
@@ -134,6 +178,17 @@ static const struct config_key retry_keys[] = {
      .high = 100},
     {"attempts", config_read_count, IN(config_peer, retry.attempts), .fallback = "0",
      .high = 1000000},
+    {0}};
+
+static const struct config_key read_back_keys[] = {
+    {"every", config_read_duration, IN(config_peer, read_back.every_ms), .low = 1000,
+     .high = 365 * MS_A_DAY},
+    {"sample", config_read_count, IN(config_peer, read_back.sample), .fallback = "200", .low = 1,
+     .high = 1000000},
+    {"window", config_read_windows, IN(config_peer, read_back.window)},
+    {"rate", config_read_count, IN(config_peer, read_back.rate), .fallback = "10", .low = 1,
+     .high = 10000},
+    {"ae_title", config_read_ae, IN(config_peer, read_back.ae_title)},
     {0}};
 
 const struct config_key config_peer_keys[] = {
@@ -160,6 +215,7 @@ const struct config_key config_peer_keys[] = {
      .choices = commitment_choices},
     {"commitment_timeout", config_read_duration, IN(config_peer, commitment_timeout_ms),
      .fallback = "24 h", .low = 1000, .high = 30 * MS_A_DAY},
+    {"read_back", config_read_map, .keys = read_back_keys},
     {0}};
 
 static const struct config_key when_keys[] = {
@@ -190,6 +246,15 @@ static const struct config_key protect_keys[] = {
      .choices = attributes_choices},
     {"keep_bitstream", config_read_bool, IN(config_rule, protect.keep_bitstream),
      .fallback = "false", .choices = bool_choices},
+    {"method", config_read_word, IN(config_rule, protect.method), .fallback = "rdh",
+     .choices = method_choices},
+    {"planes", config_read_count, IN(config_rule, protect.planes), .fallback = "1", .low = 1,
+     .high = 4},
+    {"dna_rule", config_read_count, IN(config_rule, protect.dna_rule), .low = 1, .high = 8},
+    {"reversible", config_read_bool, IN(config_rule, protect.reversible), .fallback = "false",
+     .choices = bool_choices},
+    {"allow_irreversible", config_read_bool, IN(config_rule, protect.allow_irreversible),
+     .fallback = "false", .choices = bool_choices},
     {"effort", config_read_word, IN(config_rule, protect.effort), .fallback = "fast",
      .choices = effort_choices},
     {"max_difference", config_read_count, IN(config_rule, protect.max_difference), .low = 1,
@@ -198,6 +263,8 @@ static const struct config_key protect_keys[] = {
     {"carrier_syntax", config_read_carrier_syntax, IN(config_rule, protect.carrier_syntax)},
     {"use_padding", config_read_bool, IN(config_rule, protect.use_padding), .fallback = "false",
      .choices = bool_choices},
+    {"require_transparent", config_read_bool, IN(config_rule, protect.require_transparent),
+     .fallback = "false", .choices = bool_choices},
     {0}};
 
 static const struct config_key recover_keys[] = {

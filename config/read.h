@@ -73,8 +73,8 @@ DS_CHECKED enum ds_status config_scalar(struct config_reader *r, const struct co
 /* value.c: readers of single values */
 config_read_fn config_read_map, config_read_text, config_read_word, config_read_bool,
     config_read_port, config_read_count, config_read_duration, config_read_size, config_read_rate,
-    config_read_percent, config_read_decibel, config_read_path, config_read_url, config_read_ae,
-    config_read_host, config_read_log_level;
+    config_read_percent, config_read_decibel, config_read_path, config_read_url,
+    config_read_http_url, config_read_ae, config_read_host, config_read_log_level;
 /* Refuses an item of a list (its text in v) or passes it. */
 typedef enum ds_status config_check_fn(struct config_reader *r, const struct config_value *v,
                                        const char *text);

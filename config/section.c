@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Peers and rules, and what must hold between keys. */
+#include "base/digest.h"
 #include "config/read.h"
 
 static enum ds_status check_peer(struct config_reader *r, yaml_node_t *node, const char *where,
@@ -14,6 +15,10 @@ static enum ds_status check_peer(struct config_reader *r, yaml_node_t *node, con
     if (p->host == NULL && p->commitment != CONFIG_COMMITMENT_NONE) {
         return config_fail_at(r, config_child(r, node, "commitment"),
                               "%s.commitment asks a peer that has no 'host'", where);
+    }
+    if (p->host == NULL && p->read_back.every_ms != 0) {
+        return config_fail_at(r, config_child(r, node, "read_back"),
+                              "%s.read_back asks a peer that has no 'host'", where);
     }
     if (p->retry.cap_ms < p->retry.first_ms) {
         return config_fail_at(r, config_child(r, node, "retry"),
@@ -91,6 +96,25 @@ enum ds_status config_read_peers(struct config_reader *r, const struct config_ke
     return s;
 }
 
+/* The original does not come back from what replaces its bits: only who says so gets that. */
+static enum ds_status check_method(struct config_reader *r, yaml_node_t *protect, const char *where,
+                                   const struct config_protect *p)
+{
+    if (p->method == CONFIG_METHOD_LSB && !p->reversible && !p->allow_irreversible) {
+        return config_fail_at(r, config_child(r, protect, "method"),
+                              "%s.protect.method is lsb, from which originals do not come back; "
+                              "expected 'reversible: true', or 'allow_irreversible: true'",
+                              where);
+    }
+    if (p->method == CONFIG_METHOD_LSB && (p->max_difference > 0 || p->min_psnr_db > 0)) {
+        return config_fail_at(r, protect,
+                              "%s.protect.method is lsb; expected 'max_difference' and 'min_psnr' "
+                              "with rdh alone",
+                              where);
+    }
+    return DS_OK;
+}
+
 static enum ds_status check_protect(struct config_reader *r, yaml_node_t *node, const char *where,
                                     const struct config_rule *rule)
 {
@@ -111,7 +135,7 @@ static enum ds_status check_protect(struct config_reader *r, yaml_node_t *node, 
                               "'recipients', or 'payload: integrity'",
                               where);
     }
-    return DS_OK;
+    return check_method(r, protect, where, &rule->protect);
 }
 
 /* What is sealed needs a payload that seals, and what a carrier brought is `recover`'s to say. */
@@ -260,14 +284,44 @@ static bool keeps_all_forever(const struct config *c)
     return true;
 }
 
+/* An AE title stands for one view, and our own for the originals. */
+static enum ds_status check_views(struct config_reader *r, yaml_node_t *top)
+{
+    const struct config *c = r->config;
+    const struct config_list *const lists[] = {&c->query.carriers, &c->query.restored};
+    for (size_t i = 0; i < DS_ARRAY_SIZE(lists); i++) {
+        for (size_t j = 0; j < lists[i]->count; j++) {
+            const char *title = lists[i]->items[j];
+            const enum config_view view = i == 0 ? CONFIG_VIEW_CARRIERS : CONFIG_VIEW_RESTORED;
+            if (strcmp(title, c->ae_title) == 0 || config_view_of(c, title) != view) {
+                yaml_node_t *query = config_child(r, top, "query");
+                return config_fail_at(r, config_child(r, query, "views"),
+                                      "query.views has '%s' for two views; expected AE titles "
+                                      "other than node.ae_title, each for one",
+                                      title);
+            }
+        }
+    }
+    return DS_OK;
+}
+
 enum ds_status config_check_node(struct config_reader *r, yaml_node_t *top)
 {
     const struct config *c = r->config;
     yaml_node_t *node = config_child(r, top, "node");
+    const enum ds_status views = check_views(r, top);
+    if (views != DS_OK) {
+        return views;
+    }
     if (c->delete_when_full && keeps_all_forever(c)) {
         return config_fail_at(r, config_child(r, node, "disk_full"),
                               "node.disk_full deletes what has a retention, and no rule has one; "
                               "expected 'retention' in node or in a rule");
+    }
+    if (c->hash == CONFIG_HASH_BLAKE3 && !ds_digest_has(DS_DIGEST_BLAKE3)) {
+        return config_fail_at(r, config_child(r, node, "hash"),
+                              "node.hash is blake3, which this program was built without; expected "
+                              "sha256");
     }
     yaml_node_t *dicom = config_child(r, node, "dicom");
     if ((c->key == NULL) != (c->certificate == NULL)) {
@@ -282,6 +336,11 @@ enum ds_status config_check_node(struct config_reader *r, yaml_node_t *top)
     if (c->dicom_port == c->tls_port) {
         return config_fail_at(r, config_child(r, dicom, "tls_port"),
                               "node.dicom.tls_port is the same as node.dicom.port");
+    }
+    if (c->audit.given && c->key == NULL) {
+        return config_fail_at(r, config_child(r, top, "audit_repository"),
+                              "audit_repository is sent to over mutual TLS; expected 'key' and "
+                              "'certificate' in node");
     }
     if (c->tls_port != 0 && c->key == NULL) {
         return config_fail_at(r, config_child(r, dicom, "tls_port"),

@@ -282,6 +282,24 @@ enum ds_status config_read_url(struct config_reader *r, const struct config_key 
     return keep(r, text, target);
 }
 
+enum ds_status config_read_http_url(struct config_reader *r, const struct config_key *key,
+                                    const struct config_value *v, void *target)
+{
+    (void)key;
+    const char *text;
+    const enum ds_status s = config_scalar(r, v, &text);
+    if (s != DS_OK) {
+        return s;
+    }
+    const size_t scheme = strncmp(text, "https://", 8) == 0 ? 8 : 7;
+    if ((scheme == 7 && strncmp(text, "http://", 7) != 0) || text[scheme] == '\0' ||
+        strchr(text, ' ') != NULL) {
+        return config_fail_at(r, v->node, "%s: expected 'http://HOST/PATH' or 'https://HOST/PATH'",
+                              v->where);
+    }
+    return keep(r, text, target);
+}
+
 /* PS3.5 6.2, AE: 1 to 16 characters of the default repertoire without backslash, and not only
  * spaces. Spaces at the ends say nothing there, so none may stand here. */
 enum ds_status config_read_ae(struct config_reader *r, const struct config_key *key,

@@ -92,7 +92,8 @@ static void every_key_reaches_its_place(void **state)
         "  report: {wait: 4 h, otherwise: hold}\n"
         "  protect: {payload: integrity, recipients: [P], redundancy: 40%, unsuitable: sidecar,\n"
         "            attributes: changed, effort: best, max_difference: 8,\n"
-        "            min_psnr: 70 dB, use_padding: true, keep_bitstream: true}\n"
+        "            min_psnr: 70 dB, use_padding: true, keep_bitstream: true, method: rdh,\n"
+        "            planes: 4, dna_rule: 8, reversible: true, allow_irreversible: true}\n"
         "  send_to: [P]\n"
         "- name: two\n"
         "  when: {carrier: true}\n"
@@ -171,6 +172,11 @@ static void every_key_reaches_its_place(void **state)
     assert_int_equal(r->protect.min_psnr_db, 70);
     assert_true(r->protect.use_padding);
     assert_true(r->protect.keep_bitstream);
+    assert_int_equal(r->protect.method, CONFIG_METHOD_RDH);
+    assert_int_equal(r->protect.planes, 4);
+    assert_int_equal(r->protect.dna_rule, 8);
+    assert_true(r->protect.reversible);
+    assert_true(r->protect.allow_irreversible);
     r = &c->rules[1];
     assert_int_equal(r->carrier, 1);
     assert_int_equal(r->complete_after_ms, 60000);
@@ -194,6 +200,26 @@ static void protecting_is_fast_and_without_limits_unless_said_otherwise(void **s
     assert_int_equal(p->min_psnr_db, 0);
     assert_false(p->use_padding);
     assert_false(p->keep_bitstream);
+    config_free(c);
+}
+
+static void what_cannot_be_restored_has_to_be_asked_for(void **state)
+{
+    (void)state;
+    refused(NODE PEERS RULE "  protect: {recipients: P, method: lsb}\n", "8:36",
+            "originals do not come back", "'allow_irreversible: true'");
+    refused(NODE PEERS RULE "  protect: {recipients: P, method: lsb, reversible: true, "
+                            "max_difference: 1}\n",
+            "8:12", "'max_difference'", "rdh");
+    struct config *c =
+        loaded(NODE PEERS RULE "  protect: {recipients: P, method: lsb, reversible: true}\n");
+    assert_int_equal(c->rules[0].protect.method, CONFIG_METHOD_LSB);
+    assert_int_equal(c->rules[0].protect.planes, 1);
+    assert_int_equal(c->rules[0].protect.dna_rule, 0);
+    config_free(c);
+    c = loaded(NODE PEERS RULE
+               "  protect: {recipients: P, method: lsb, allow_irreversible: true}\n");
+    assert_false(c->rules[0].protect.reversible);
     config_free(c);
 }
 
@@ -275,7 +301,8 @@ static void unknown_and_doubled_keys_are_refused_at_their_place(void **state)
     refused(NODE PEERS RULE "  when: {modalty: CT}\n", "8:10",
             "unknown key 'modalty' in rules[0].when",
             "expected one of: calling_ae, called_ae, modality, study_description, carrier");
-    refused(NODE "nodes: 1\n", "2:1", "unknown key 'nodes'", "node, database, peers, rules");
+    refused(NODE "nodes: 1\n", "2:1", "unknown key 'nodes'",
+            "node, database, query, audit_repository, provenance, peers, rules");
     refused("node: {ae_title: A}\nnode: {ae_title: B}\n", "2:1", "'node' stands twice", "line 1");
     refused("node:\n  ae_title: A\n  ae_title: B\n", "3:3", "'ae_title' stands twice", "line 2");
     refused("node: {ae_title: A}\npeers:\n  X: {ae_title: X}\n  X: {ae_title: Y}\n", "4:3",
@@ -586,6 +613,7 @@ int main(void)
         cmocka_unit_test(the_shortest_file_gets_all_defaults),
         cmocka_unit_test(every_key_reaches_its_place),
         cmocka_unit_test(protecting_is_fast_and_without_limits_unless_said_otherwise),
+        cmocka_unit_test(what_cannot_be_restored_has_to_be_asked_for),
         cmocka_unit_test(the_most_that_a_study_waits_is_never_less_than_its_silence),
         cmocka_unit_test(who_is_asked_for_the_count_can_be_called),
         cmocka_unit_test(durations_and_sizes_know_their_units),

@@ -112,6 +112,30 @@ static void answers_that_do_not_go_together_are_refused(void **state)
     config_free(loaded("  reports: drop\n  report: {wait: 1 h}\n  protect: {recipients: P}\n"));
 }
 
+static void an_ae_title_stands_for_one_view(void **state)
+{
+    (void)state;
+    struct config *c = loaded("");
+    assert_int_equal(c->query.max_results, 10000);
+    assert_false(c->query.fuzzy_names);
+    assert_int_equal(config_view_of(c, "A"), CONFIG_VIEW_ORIGINALS);
+    config_free(c);
+    c = loaded(
+        "query: {views: {carriers: [C1, C2], restored: R}, max_results: 5, fuzzy_names: true}\n");
+    assert_int_equal(config_view_of(c, "C1"), CONFIG_VIEW_CARRIERS);
+    assert_int_equal(config_view_of(c, "C2"), CONFIG_VIEW_CARRIERS);
+    assert_int_equal(config_view_of(c, "R"), CONFIG_VIEW_RESTORED);
+    assert_int_equal(config_view_of(c, "c1"), CONFIG_VIEW_ORIGINALS);
+    assert_int_equal(c->query.max_results, 5);
+    assert_true(c->query.fuzzy_names);
+    config_free(c);
+    refused("query: {views: {carriers: A}}\n", "6:16", "two views");
+    refused("query: {views: {carriers: X, restored: [Y, X]}}\n", "6:16", "two views");
+    refused("query: {views: {originals: X}}\n", "6:17", "carriers, restored");
+    refused("query: {max_results: 0}\n", "6:22", "1");
+    refused("query: {views: {carriers: SEVENTEENLETTERSX}}\n", "6:27", "16");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +143,7 @@ int main(void)
         cmocka_unit_test(every_answer_reaches_its_place),
         cmocka_unit_test(an_answer_that_is_none_is_refused_at_its_place),
         cmocka_unit_test(answers_that_do_not_go_together_are_refused),
+        cmocka_unit_test(an_ae_title_stands_for_one_view),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
