@@ -25,6 +25,8 @@
 
 static const char sql_has_role[] = "SELECT 1 FROM pg_roles WHERE rolname = 'dicomstego'";
 static const char sql_make_role[] = "CREATE ROLE dicomstego LOGIN";
+static const char sql_has_node_role[] = "SELECT 1 FROM pg_roles WHERE rolname = 'dicomstego_node'";
+static const char sql_make_node_role[] = "CREATE ROLE dicomstego_node LOGIN";
 static const char sql_has_database[] = "SELECT 1 FROM pg_database WHERE datname = 'dicomstego'";
 static const char sql_make_database[] = "CREATE DATABASE dicomstego OWNER dicomstego";
 
@@ -265,7 +267,7 @@ static enum ds_status make_missing(PGconn *conn, const char *question, const cha
                           PQerrorMessage(conn));
 }
 
-/* The node works as a role that is no superuser. */
+/* Neither role is a superuser: one owns the tables, as the other the node works. */
 static enum ds_status prepare_database(struct db_cluster *c, struct ds_error *err)
 {
     char url[URL_BYTES];
@@ -275,7 +277,10 @@ static enum ds_status prepare_database(struct db_cluster *c, struct ds_error *er
         return ds_fail(err, DS_EIO, "unable to reach the private database: %.170s",
                        PQerrorMessage(conn));
     }
-    const enum ds_status s = make_missing(conn, sql_has_role, sql_make_role, err);
+    enum ds_status s = make_missing(conn, sql_has_role, sql_make_role, err);
+    if (s == DS_OK) {
+        s = make_missing(conn, sql_has_node_role, sql_make_node_role, err);
+    }
     return s == DS_OK ? make_missing(conn, sql_has_database, sql_make_database, err) : s;
 }
 
@@ -316,6 +321,14 @@ enum ds_status db_cluster_start(struct db_cluster **out, const char *folder, cha
     *out = c;
     c = NULL;
     return DS_OK;
+}
+
+enum ds_status db_cluster_node_url(const struct db_cluster *c, char **url, struct ds_error *err)
+{
+    char text[URL_BYTES];
+    make_url(c, "dicomstego", "dicomstego_node", text);
+    *url = strdup(text);
+    return *url != NULL ? DS_OK : ds_fail(err, DS_ENOMEM, "no memory for the database address");
 }
 
 void db_cluster_stop(struct db_cluster *c)

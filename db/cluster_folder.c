@@ -214,11 +214,12 @@ static enum ds_status write_access_rules(const struct db_cluster_folder *f, stru
     if (!find_user(NULL, geteuid(), false, &me)) {
         return ds_fail(err, DS_ECONFIG, "user number %u has no name", (unsigned)geteuid());
     }
-    char text[256];
+    char text[512];
     const int len = snprintf(text, sizeof(text),
                              "# Written at each start.\n"
-                             "node \"%s\" postgres\nnode \"%s\" dicomstego\n",
-                             me.name, me.name);
+                             "node \"%s\" postgres\nnode \"%s\" dicomstego\n"
+                             "node \"%s\" dicomstego_node\n",
+                             me.name, me.name, me.name);
     const mode_t readable = f->identity.switching ? 0644 : 0600;
     const enum ds_status s =
         ds_file_write(f->hba, hba_text, sizeof(hba_text) - 1, DS_FILE_REPLACE, readable, err);

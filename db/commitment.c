@@ -2,10 +2,13 @@
 /* Transactions of storage commitment that we ask for, and what becomes of their deliveries. */
 #include "db/commitment.h"
 
-#include "db/query.h"
+#include "db/notes.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 /* What waits to be asked for, study by study: 10 seconds are no limit for a large one, a minute is.
- * A sidecar is asked for under its own class, Raw Data. */
+ * A sidecar is asked for under its own class, Raw Data, and the instance beside it, too. */
 static const char sql_begin[] =
     "WITH g AS (SELECT generation_id FROM deliveries WHERE peer = $1 AND state = 'sent' "
     "AND commitment IS NULL AND COALESCE(commitment_after, '-infinity') <= statement_timestamp() "
@@ -21,11 +24,13 @@ static const char sql_begin[] =
     "WHERE EXISTS (SELECT 1 FROM picked) RETURNING id), "
     "marked AS (UPDATE deliveries d SET commitment = made.id, "
     "commitment_asks = d.commitment_asks + 1 FROM picked, made WHERE d.id = picked.id "
-    "RETURNING d.id, d.instance_id, d.sent_sop_uid, d.action) "
+    "RETURNING d.id, d.instance_id, d.sent_sop_uid, d.sent_beside_uid, d.action) "
     "INSERT INTO commitment_items (commitment_id, delivery_id, sop_class_uid, sop_uid) "
     "SELECT made.id, m.id, CASE WHEN m.action = 2 THEN '1.2.840.10008.5.1.4.1.1.66' "
     "ELSE i.sop_class_uid END, COALESCE(m.sent_sop_uid, i.sop_uid) "
-    "FROM made, marked m JOIN instances i ON i.id = m.instance_id ORDER BY m.id";
+    "FROM made, marked m JOIN instances i ON i.id = m.instance_id UNION ALL "
+    "SELECT made.id, m.id, i.sop_class_uid, COALESCE(m.sent_beside_uid, i.sop_uid) "
+    "FROM made, marked m JOIN instances i ON i.id = m.instance_id WHERE m.action = 2 ORDER BY 2";
 
 static const char sql_claim[] =
     "UPDATE commitments SET next_at = clock_timestamp() + $2 * interval '1 millisecond', "
@@ -47,50 +52,57 @@ static const char sql_put_off[] =
     "UPDATE commitments SET next_at = clock_timestamp() + $2 * interval '1 millisecond', "
     "cause = $3 WHERE id = $1 AND state = 'asking'";
 
-/* $2: peer, or NULL with $3 the transaction; $4 required, $5 how often a delivery is asked for, $6
- * cause. */
+/* $1: peer, or NULL with $2 the transaction; $3 required, $4 how often a delivery is asked for, $5
+ * cause. A transaction that ended without a delivery is a row too. */
 static const char sql_end[] =
-    "WITH over AS (UPDATE commitments SET state = 'given-up', cause = $6 "
-    "WHERE ($2::text IS NULL AND id = $3 AND state IN ('asking', 'asked')) "
-    "OR (peer = $2 AND state = 'asked' AND next_at <= statement_timestamp()) "
+    "WITH over AS (UPDATE commitments SET state = 'given-up', cause = $5 "
+    "WHERE ($1::text IS NULL AND id = $2 AND state IN ('asking', 'asked')) "
+    "OR (peer = $1 AND state = 'asked' AND next_at <= statement_timestamp()) "
     "RETURNING id, peer, transaction_uid), "
     "back AS (UPDATE deliveries d SET "
-    "commitment = CASE WHEN d.commitment_asks < $5 THEN NULL ELSE d.commitment END, "
-    "state = CASE WHEN d.commitment_asks < $5 OR NOT $4 THEN d.state ELSE 'failed' END, "
-    "cause = $6 FROM over WHERE d.commitment = over.id AND d.state = 'sent' "
-    "RETURNING d.id, d.instance_id, d.peer, d.state, d.commitment, over.transaction_uid), "
-    "noted AS (INSERT INTO events (node, kind, actor, instance_id, study_id, before_hash, detail) "
-    "SELECT $1, 'commit-failed', back.peer, i.id, i.study_id, i.file_hash, "
-    "jsonb_build_object('delivery', back.id, 'peer', back.peer, 'transaction', "
-    "back.transaction_uid, 'cause', $6::text, 'asked_again', back.commitment IS NULL, 'state', "
-    "back.state) "
-    "FROM back JOIN instances i ON i.id = back.instance_id ORDER BY back.id) "
-    "SELECT count(*) FROM over";
+    "commitment = CASE WHEN d.commitment_asks < $4 THEN NULL ELSE d.commitment END, "
+    "state = CASE WHEN d.commitment_asks < $4 OR NOT $3 THEN d.state ELSE 'failed' END, "
+    "cause = $5 FROM over WHERE d.commitment = over.id AND d.state = 'sent' "
+    "RETURNING d.id, d.instance_id, d.peer, d.state, d.commitment, over.id AS over_id) "
+    "SELECT back.id, i.id, i.study_id, i.file_hash, i.sop_uid, st.study_uid, over.peer, "
+    "over.transaction_uid, back.commitment IS NULL, back.state::text, "
+    "(SELECT count(*) FROM over) "
+    "FROM over LEFT JOIN back ON back.over_id = over.id "
+    "LEFT JOIN instances i ON i.id = back.instance_id LEFT JOIN studies st ON st.id = i.study_id "
+    "ORDER BY over.id, back.id";
 
-/* $3, $4, $5: UIDs, reasons, verdicts; $6 failures_max, $7 retry_ms. A delivery that failed only
+/* $2, $3, $4: UIDs, reasons, verdicts; $5 failures_max, $6 retry_ms. A delivery of two
+ * items is committed when both are, and has failed when one has. One that failed only
  * for want of an answer is healed by a late one. What is deleted here cannot be sent again. */
 static const char sql_report[] =
-    "WITH c AS (SELECT id, peer FROM commitments WHERE id = $2), "
-    "r AS (SELECT DISTINCT ON (sop_uid) * FROM unnest($3::text[], $4::bigint[], $5::bigint[]) "
+    "WITH c AS (SELECT id, peer FROM commitments WHERE id = $1), "
+    "r AS (SELECT DISTINCT ON (sop_uid) * FROM unnest($2::text[], $3::bigint[], $4::bigint[]) "
     "AS r(sop_uid, failure, verdict) ORDER BY sop_uid, failure DESC), "
-    "answered AS (UPDATE commitment_items ci SET answer = r.failure::integer FROM c, r "
-    "WHERE ci.commitment_id = c.id AND ci.sop_uid = r.sop_uid AND ci.answer IS DISTINCT FROM 0 "
-    "AND ci.answer IS DISTINCT FROM r.failure::integer "
-    "RETURNING ci.delivery_id, r.failure, r.verdict), "
+    "items AS (SELECT ci.delivery_id, ci.sop_uid, ci.answer, r.failure, r.verdict, "
+    "r.sop_uid IS NOT NULL AND ci.answer IS DISTINCT FROM 0 "
+    "AND ci.answer IS DISTINCT FROM r.failure::integer AS fresh "
+    "FROM commitment_items ci JOIN c ON ci.commitment_id = c.id LEFT JOIN r USING (sop_uid)), "
+    "written AS (UPDATE commitment_items ci SET answer = n.failure::integer FROM c, items n "
+    "WHERE ci.commitment_id = c.id AND ci.delivery_id = n.delivery_id AND ci.sop_uid = n.sop_uid "
+    "AND n.fresh), "
+    "answered AS (SELECT delivery_id, max(failure) FILTER (WHERE fresh) AS failure, "
+    "(array_agg(verdict ORDER BY failure DESC) FILTER (WHERE fresh))[1] AS verdict FROM items "
+    "GROUP BY delivery_id HAVING bool_or(fresh) AND (COALESCE(bool_or(fresh AND failure <> 0), "
+    "false) OR bool_and(COALESCE(CASE WHEN fresh THEN failure ELSE answer END, -1) = 0))), "
     "judged AS (SELECT a.*, i.file_hash, i.study_id, CASE WHEN a.verdict = 0 THEN 'committed' "
     "WHEN a.verdict = 1 AND i.quarantined_at IS NOT NULL THEN 'cancelled' "
-    "WHEN a.verdict = 1 AND d.commitment_failures < $6 AND i.deleted_at IS NULL THEN 'ready' "
+    "WHEN a.verdict = 1 AND d.commitment_failures < $5 AND i.deleted_at IS NULL THEN 'ready' "
     "WHEN a.verdict = 2 THEN 'sent' ELSE 'failed' END::delivery_state AS state "
     "FROM answered a JOIN deliveries d ON d.id = a.delivery_id "
     "JOIN instances i ON i.id = d.instance_id), "
     "done AS (UPDATE deliveries d SET state = j.state, "
     "commitment = CASE WHEN j.state IN ('ready', 'sent') THEN NULL ELSE d.commitment END, "
     "commitment_after = CASE WHEN j.state = 'sent' THEN clock_timestamp() "
-    "+ $7 * power(4, least(d.commitment_asks, 8)) * interval '1 millisecond' END, "
+    "+ $6 * power(4, least(d.commitment_asks, 8)) * interval '1 millisecond' END, "
     "commitment_failures = d.commitment_failures + (j.verdict = 1)::integer, "
     "attempts = CASE WHEN j.state = 'ready' THEN 0 ELSE d.attempts END, "
     "ready_at = CASE WHEN j.state = 'ready' THEN clock_timestamp() "
-    "+ $7 * power(4, least(d.commitment_failures, 8)) * interval '1 millisecond' "
+    "+ $6 * power(4, least(d.commitment_failures, 8)) * interval '1 millisecond' "
     "ELSE d.ready_at END, "
     "finished_at = CASE WHEN j.state = 'ready' THEN NULL WHEN j.state = 'committed' "
     "THEN clock_timestamp() ELSE d.finished_at END, "
@@ -100,11 +112,10 @@ static const char sql_report[] =
     "OR (d.state = 'failed' AND d.commitment = c.id AND j.verdict = 0)) "
     "RETURNING d.id, d.instance_id, d.peer, j.state, j.failure, j.file_hash, j.study_id, "
     "d.sent_file_hash) "
-    "INSERT INTO events (node, kind, actor, instance_id, study_id, before_hash, after_hash, "
-    "detail) SELECT $1, CASE WHEN state = 'committed' THEN 'committed' ELSE 'commit-failed' END, "
-    "peer, instance_id, study_id, file_hash, sent_file_hash, jsonb_build_object('delivery', id, "
-    "'peer', peer, 'commitment', $2::bigint, 'reason', failure, 'state', state) FROM done "
-    "ORDER BY id";
+    "SELECT done.id, done.instance_id, done.study_id, done.peer, done.state::text, done.failure, "
+    "done.file_hash, done.sent_file_hash, i.sop_uid, st.study_uid FROM done "
+    "JOIN instances i ON i.id = done.instance_id JOIN studies st ON st.id = done.study_id "
+    "ORDER BY done.id";
 
 static const char sql_known[] =
     "SELECT id FROM commitments WHERE transaction_uid = $1 AND peer = $2 FOR UPDATE";
@@ -221,20 +232,56 @@ enum ds_status db_commitment_put_off(struct db *d, int64_t id, int64_t retry_ms,
     return db_ask(d, sql_put_off, &a, NULL, err);
 }
 
+static enum ds_status note_end(struct db_tx *t, const PGresult *r, const char *cause,
+                               struct ds_error *err)
+{
+    DS_AUTO(db_notes_free) struct db_notes notes = DB_NOTES_INIT;
+    for (size_t i = 0; i < db_rows(r); i++) {
+        if (db_int(r, i, 0) == 0) {
+            continue; /* a transaction whose deliveries went elsewhere */
+        }
+        const char *peer = db_string(r, i, 6);
+        struct db_event *e = db_note(&notes, "commit-failed", peer);
+        e->instance_id = db_int(r, i, 1);
+        e->study_id = db_int(r, i, 2);
+        e->has_before = db_hash(r, i, 3, e->before);
+        e->sop_uid = db_string(r, i, 4);
+        e->study_uid = db_string(r, i, 5);
+        e->peer = peer;
+        e->outcome = db_string(r, i, 9);
+        db_note_int(&notes, "delivery", db_int(r, i, 0));
+        db_note_text(&notes, "peer", peer);
+        db_note_text(&notes, "transaction", db_string(r, i, 7));
+        db_note_text(&notes, "cause", cause);
+        db_note_bool(&notes, "asked_again", db_bool(r, i, 8));
+        db_note_text(&notes, "state", db_string(r, i, 9));
+    }
+    return db_notes_put(t, &notes, err);
+}
+
 static enum ds_status end(struct db *d, const char *peer, int64_t id, bool required,
                           unsigned asks_max, const char *cause, uint64_t *count,
                           struct ds_error *err)
 {
     DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
     DS_AUTO(db_clear) PGresult *r = NULL;
-    db_arg_text(&a, db_node(d));
+    DS_AUTO(db_end) struct db_tx t = DB_TX_INIT;
     db_arg_text_or_null(&a, peer);
     db_arg_int(&a, id);
     db_arg_bool(&a, required);
     db_arg_int(&a, asks_max);
     db_arg_text(&a, cause);
-    const enum ds_status s = db_ask(d, sql_end, &a, &r, err);
-    *count = s == DS_OK ? (uint64_t)db_int(r, 0, 0) : 0;
+    enum ds_status s = db_begin(&t, d, err);
+    if (s == DS_OK) {
+        s = db_run(&t, sql_end, &a, &r, err);
+    }
+    if (s == DS_OK) {
+        s = note_end(&t, r, cause, err);
+    }
+    if (s == DS_OK) {
+        s = db_commit(&t, err);
+    }
+    *count = s == DS_OK && db_rows(r) > 0 ? (uint64_t)db_int(r, 0, 10) : 0;
     return s;
 }
 
@@ -284,19 +331,48 @@ static enum ds_status find_transaction(struct db_tx *t, const char *peer,
     return s;
 }
 
+static enum ds_status note_report(struct db_tx *t, const PGresult *r, int64_t commitment,
+                                  struct ds_error *err)
+{
+    DS_AUTO(db_notes_free) struct db_notes notes = DB_NOTES_INIT;
+    for (size_t i = 0; i < db_rows(r); i++) {
+        const char *peer = db_string(r, i, 3);
+        const char *state = db_string(r, i, 4);
+        struct db_event *e =
+            db_note(&notes, strcmp(state, "committed") == 0 ? "committed" : "commit-failed", peer);
+        e->instance_id = db_int(r, i, 1);
+        e->study_id = db_int(r, i, 2);
+        e->has_before = db_hash(r, i, 6, e->before);
+        e->has_after = db_hash(r, i, 7, e->after);
+        e->sop_uid = db_string(r, i, 8);
+        e->study_uid = db_string(r, i, 9);
+        e->peer = peer;
+        e->outcome = state;
+        db_note_int(&notes, "delivery", db_int(r, i, 0));
+        db_note_text(&notes, "peer", peer);
+        db_note_int(&notes, "commitment", commitment);
+        db_note_int(&notes, "reason", db_int(r, i, 5));
+        db_note_text(&notes, "state", state);
+    }
+    return db_notes_put(t, &notes, err);
+}
+
 static enum ds_status take_report(struct db_tx *t, int64_t id,
                                   const struct db_commitment_answer *answers, size_t count,
                                   const struct db_commitment_policy *policy, struct ds_error *err)
 {
     DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
     DS_AUTO(db_args_free) struct db_args end = DB_ARGS_INIT;
-    db_arg_text(&a, db_node(t->d));
+    DS_AUTO(db_clear) PGresult *r = NULL;
     db_arg_int(&a, id);
     bind_answers(&a, answers, count);
     db_arg_int(&a, policy->failures_max);
     db_arg_int(&a, policy->retry_ms);
     db_arg_int(&end, id);
-    enum ds_status s = db_run(t, sql_report, &a, NULL, err);
+    enum ds_status s = db_run(t, sql_report, &a, &r, err);
+    if (s == DS_OK) {
+        s = note_report(t, r, id, err);
+    }
     if (s == DS_OK) {
         s = db_run(t, sql_answered, &end, NULL, err);
     }

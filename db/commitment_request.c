@@ -2,7 +2,7 @@
 /* Storage commitment that peers ask of us: checked, then reported. */
 #include "db/commitment.h"
 
-#include "db/query.h"
+#include "db/notes.h"
 
 static const char sql_add[] =
     "INSERT INTO commitment_requests AS q (transaction_uid, calling_ae, called_ae, peer, archive) "
@@ -46,16 +46,12 @@ static const char sql_put_off[] =
     "AND state IN ('checking', 'reporting')";
 
 static const char sql_finish[] =
-    "WITH done AS (UPDATE commitment_requests SET state = CASE WHEN $3 = '' THEN 'reported' "
-    "ELSE 'given-up' END, reported_at = CASE WHEN $3 = '' THEN clock_timestamp() END, cause = $3 "
-    "WHERE id = $2 AND state IN ('checking', 'reporting') "
-    "RETURNING id, calling_ae, transaction_uid, state) "
-    "INSERT INTO events (node, kind, actor, detail) SELECT $1, CASE WHEN state = 'reported' "
-    "THEN 'commitment-reported' ELSE 'commitment-given-up' END, calling_ae, "
-    "jsonb_build_object('transaction', transaction_uid, 'cause', $3::text, "
-    "'instances', (SELECT count(*) FROM commitment_request_items WHERE request_id = $2), "
-    "'refused', (SELECT count(*) FROM commitment_request_items WHERE request_id = $2 "
-    "AND answer <> 0)) FROM done";
+    "UPDATE commitment_requests SET state = CASE WHEN $2 = '' THEN 'reported' "
+    "ELSE 'given-up' END, reported_at = CASE WHEN $2 = '' THEN clock_timestamp() END, cause = $2 "
+    "WHERE id = $1 AND state IN ('checking', 'reporting') "
+    "RETURNING calling_ae, transaction_uid, state, peer, "
+    "(SELECT count(*) FROM commitment_request_items WHERE request_id = $1), "
+    "(SELECT count(*) FROM commitment_request_items WHERE request_id = $1 AND answer <> 0)";
 
 /* What was received and is in our archive. What we restored or made ourselves, nobody has handed to
  * us. */
@@ -216,14 +212,39 @@ enum ds_status db_commitment_request_put_off(struct db *d, int64_t id, int64_t r
     return db_ask(d, sql_put_off, &a, NULL, err);
 }
 
+static enum ds_status note_finished(struct db_tx *t, const PGresult *r, const char *cause,
+                                    struct ds_error *err)
+{
+    DS_AUTO(db_notes_free) struct db_notes notes = DB_NOTES_INIT;
+    const char *state = db_string(r, 0, 2);
+    struct db_event *e = db_note(
+        &notes, strcmp(state, "reported") == 0 ? "commitment-reported" : "commitment-given-up",
+        db_string(r, 0, 0));
+    e->peer = db_string(r, 0, 3);
+    e->outcome = state;
+    db_note_text(&notes, "transaction", db_string(r, 0, 1));
+    db_note_text(&notes, "cause", cause);
+    db_note_int(&notes, "instances", db_int(r, 0, 4));
+    db_note_int(&notes, "refused", db_int(r, 0, 5));
+    return db_notes_put(t, &notes, err);
+}
+
 enum ds_status db_commitment_request_finish(struct db *d, int64_t id, const char *cause,
                                             struct ds_error *err)
 {
     DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
-    db_arg_text(&a, db_node(d));
+    DS_AUTO(db_clear) PGresult *r = NULL;
+    DS_AUTO(db_end) struct db_tx t = DB_TX_INIT;
     db_arg_int(&a, id);
     db_arg_text(&a, cause);
-    return db_ask(d, sql_finish, &a, NULL, err);
+    enum ds_status s = db_begin(&t, d, err);
+    if (s == DS_OK) {
+        s = db_run(&t, sql_finish, &a, &r, err);
+    }
+    if (s == DS_OK && db_rows(r) > 0) {
+        s = note_finished(&t, r, cause, err);
+    }
+    return s == DS_OK ? db_commit(&t, err) : s;
 }
 
 static void held_from(const PGresult *r, size_t row, struct db_held *out)

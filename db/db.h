@@ -9,7 +9,7 @@
  *
  * One file per table family: study.c (studies, series, instances), hint.c, report.c, capsule.c,
  * delivery.c (deliveries, attempts), event.c (the append-only provenance), migrate.c, pool.c,
- * cluster.c. What operators see and do is in operate.h.
+ * cluster.c. What operators see and do is in operate.h, what peers query in find.h.
  */
 #ifndef DICOMSTEGO_DB_DB_H
 #define DICOMSTEGO_DB_DB_H
@@ -60,6 +60,9 @@ struct db_cluster;
  * it. */
 DS_CHECKED enum ds_status db_cluster_start(struct db_cluster **out, const char *folder, char **url,
                                            struct ds_error *err);
+/* *url above is the tables' owner's. The node's own, who may do less (roles.h): free(). */
+DS_CHECKED enum ds_status db_cluster_node_url(const struct db_cluster *c, char **url,
+                                              struct ds_error *err);
 void db_cluster_stop(struct db_cluster *c); /* fast shutdown, waits; NULL is fine */
 /* Has the server process ended by itself? */
 bool db_cluster_is_alive(const struct db_cluster *c);
@@ -71,12 +74,21 @@ enum db_priority { DB_PRIORITY_LOW, DB_PRIORITY_ROUTINE, DB_PRIORITY_HIGH, DB_PR
 
 enum db_kind { DB_ORIGINAL, DB_CARRIER, DB_RESTORED, DB_REPORT };
 
+/* What queries see of an instance: JSON objects of attributes by tag, as db/find.h reads them.
+ * NULL: not known. */
+struct db_attributes {
+    const char *study, *series, *instance;
+    const char *name_key;   /* the patient's name as it is compared */
+    const char *name_words; /* and for fuzzy comparison */
+};
+
 /* One instance that lies in the archive. Strings are borrowed; NULL is "". */
 struct db_received {
     enum db_kind kind;
     const char *study_uid, *series_uid, *sop_uid, *sop_class_uid, *transfer_syntax;
     const char *accession, *patient_id, *patient_name, *study_date, *study_description; /* UTF-8 */
     const char *modality;
+    struct db_attributes attributes;
     const char *calling_ae, *called_ae;
     const char *path; /* where it lies, or will in a moment */
     uint64_t file_bytes;
@@ -109,6 +121,20 @@ struct db_indexed {
  * with '?' for the wrong bytes. */
 DS_CHECKED enum ds_status db_index(struct db *d, const struct db_received *rows, size_t count,
                                    struct db_indexed *out, struct ds_error *err);
+
+/* An instance that was indexed before there were queries. */
+struct db_undescribed {
+    int64_t instance_id;
+    char path[DB_PATH_BYTES];
+};
+/* Those of our archive behind an id, in the order of ids. (index.c) */
+DS_CHECKED enum ds_status db_undescribed(struct db *d, int64_t after, unsigned max,
+                                         struct db_undescribed **out, size_t *count,
+                                         struct ds_error *err); /* free() */
+/* Gives them, and what is new of their studies and series, the attributes of the rows. */
+DS_CHECKED enum ds_status db_describe(struct db *d, const int64_t *ids,
+                                      const struct db_received *rows, size_t count,
+                                      struct ds_error *err);
 
 /* Who may say that a study is complete before its silence does. */
 enum db_hint { DB_HINT_OPERATOR, DB_HINT_COMMITMENT, DB_HINT_REPORT, DB_HINT_KINDS };
@@ -154,6 +180,7 @@ struct db_instance {
     char path[DB_PATH_BYTES];
     int generation; /* 0: none yet */
     bool has_pixel_data;
+    bool is_released; /* from quarantine: to be forwarded as it is */
     bool has_pixel_hash;
     uint8_t pixel_hash[DS_SHA256_BYTES], dataset_hash[DS_SHA256_BYTES], file_hash[DS_SHA256_BYTES];
 };
@@ -208,11 +235,22 @@ struct db_sent_carrier {
 DS_CHECKED enum ds_status db_study_carriers_to(struct db *d, int64_t study_id, const char *peer,
                                                const char *sop_uid, struct db_sent_carrier **out,
                                                size_t *count, struct ds_error *err); /* free() */
-/* Takes an instance out of the flow with a reason; an event "quarantined". Its deliveries are
- * cancelled; one that is leased runs to its end and is not tried again. The first reason stays.
- * DS_ENOTFOUND. */
-DS_CHECKED enum ds_status db_instance_quarantine(struct db *d, int64_t id, const char *reason,
-                                                 struct ds_error *err);
+/* Why something was taken out of the flow, as an operator tells such cases apart. */
+enum db_quarantine_class {
+    DB_UNREADABLE, /* accepted, and no DICOM that can be indexed: there is no instance */
+    DB_UNVERIFIED, /* a carrier whose signature, seal or hashes do not hold, or its companion */
+    DB_NO_KEY,     /* a carrier that was sealed for somebody else */
+    DB_INCOMPLETE, /* a carrier whose other parts did not come in time */
+    DB_DAMAGED,    /* its file is not what was received */
+    DB_COLLISION,  /* other contents came under its SOP Instance UID, and the rule holds them */
+};
+#define DB_QUARANTINE_CLASSES 6U
+/* Takes an instance out of the flow with a reason; an event "quarantined" and a row for the
+ * operator (db/quarantine.h). Its deliveries are cancelled; one that is leased runs to its end and
+ * is not tried again. The first reason stays. DS_ENOTFOUND. */
+DS_CHECKED enum ds_status db_instance_quarantine(struct db *d, int64_t id,
+                                                 enum db_quarantine_class class_,
+                                                 const char *reason, struct ds_error *err);
 /* The study with this UID or accession number (newest first); DS_ENOTFOUND. */
 DS_CHECKED enum ds_status db_study_find(struct db *d, const char *uid_or_accession, int64_t *id,
                                         struct ds_error *err);
@@ -297,6 +335,8 @@ struct db_plan {
     size_t absence_count;
     const struct db_planned_recall *recalls;
     size_t recall_count;
+    const int64_t *collided_ids; /* held because of their UID, recalled ones too: in quarantine */
+    size_t collided_count;
 };
 /* Deliveries may also be for instances of earlier generations of the study, which are then sent
  * again: a plan has instances or reports. The next generation of the study, its capsules and
@@ -354,6 +394,8 @@ struct db_delivery_result {
     int64_t duration_us;
     /* what was sent, when it was a carrier; else sop_uid is "" */
     const char *sent_sop_uid;
+    const char
+        *sent_beside_uid; /* of the instance beside a sidecar, when not its own; "" or NULL */
     uint8_t sent_pixel_hash[DS_SHA256_BYTES], sent_dataset_hash[DS_SHA256_BYTES],
         sent_file_hash[DS_SHA256_BYTES];
     uint64_t hidden_bits;
@@ -368,14 +410,19 @@ DS_CHECKED enum ds_status db_delivery_finish(struct db *d, const struct db_deliv
 DS_CHECKED enum ds_status db_capsule_saved(struct db *d, int64_t capsule_row, struct ds_bytes *out,
                                            struct ds_error *err);
 
-/* ---- event.c: append-only; UPDATE, DELETE and TRUNCATE are refused by the database itself ---- */
+/* ---- event.c: append-only, and proven (log.h). docs/provenance.md lists the kinds. ---- */
+/* A row is whole without any other table: who reads it years later has nothing else. No patient
+ * data. Texts may be NULL. */
 struct db_event {
     const char *kind;              /* "found", "verified", "recovered", "refused" ... */
     int64_t instance_id, study_id; /* 0: none */
-    const char *actor;             /* a peer's AE title, or "node" */
+    const char *actor;             /* a peer's AE title, "node", or "operator NAME" */
     bool has_before, has_after;
     uint8_t before[DS_SHA256_BYTES], after[DS_SHA256_BYTES]; /* file hashes */
-    const char *detail; /* JSON object text without patient data, or NULL */
+    const char *detail;              /* JSON object text without patient data, or NULL */
+    const char *sop_uid, *study_uid; /* NULL: looked up by instance_id or study_id */
+    const char *peer;                /* the other side, by its name in the configuration */
+    const char *outcome;             /* a DIMSE status in hexadecimal, or a word */
 };
 DS_CHECKED enum ds_status db_event_add(struct db *d, const struct db_event *events, size_t count,
                                        struct ds_error *err);

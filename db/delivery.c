@@ -5,9 +5,11 @@
  * An attempt is counted when it begins, so that a delivery that kills its worker is counted too. A
  * lease belongs to a pool (the node's name and a random number of this process).
  */
-#include "db/query.h"
+#include "db/notes.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* $1 the peer, $2 our archive, $3 the least priority, $4 what the clock shows at most (clock.h). A
@@ -63,9 +65,10 @@ static const char sql_give_back[] =
 static const char sql_finish[] =
     "WITH r AS (SELECT * FROM unnest($3::bigint[], $4::text[], $5::bigint[], $6::bigint[], "
     "$7::text[], $8::bigint[], $9::text[], $10::bytea[], $11::bytea[], $12::bytea[], "
-    "$13::bigint[], $14::float8[], $15::float8[], $16::bigint[]) AS r(id, state, retry_ms, "
+    "$13::bigint[], $14::float8[], $15::float8[], $16::bigint[], $17::text[]) AS r(id, state, "
+    "retry_ms, "
     "dimse_status, cause, duration_us, sop_uid, pixel_hash, dataset_hash, file_hash, hidden_bits, "
-    "psnr_format, psnr_dynamic, max_difference)), "
+    "psnr_format, psnr_dynamic, max_difference, beside_uid)), "
     "done AS (UPDATE deliveries d SET "
     "state = CASE WHEN r.state = 'ready' AND i.quarantined_at IS NOT NULL "
     "THEN 'cancelled' WHEN r.state IN ('ready', 'failed') "
@@ -76,6 +79,7 @@ static const char sql_finish[] =
     "finished_at = CASE WHEN r.state = 'ready' THEN NULL ELSE clock_timestamp() END, "
     "dimse_status = r.dimse_status, cause = r.cause, "
     "sent_sop_uid = COALESCE(r.sop_uid, d.sent_sop_uid), "
+    "sent_beside_uid = COALESCE(r.beside_uid, d.sent_beside_uid), "
     "sent_pixel_hash = COALESCE(r.pixel_hash, d.sent_pixel_hash), "
     "sent_dataset_hash = COALESCE(r.dataset_hash, d.sent_dataset_hash), "
     "sent_file_hash = COALESCE(r.file_hash, d.sent_file_hash), "
@@ -85,17 +89,13 @@ static const char sql_finish[] =
     "max_difference = COALESCE(r.max_difference, d.max_difference) "
     "FROM r, instances i WHERE d.id = r.id AND i.id = d.instance_id AND d.state = 'leased' "
     "AND d.leased_by = $2 RETURNING d.id, d.instance_id, i.study_id, d.peer, d.attempts, "
-    "i.file_hash AS original_hash), "
+    "i.file_hash, i.pixel_hash, i.dataset_hash, i.sop_uid), "
     "tried AS (INSERT INTO delivery_attempts (delivery_id, attempt, duration_us, node, outcome, "
     "dimse_status, cause) SELECT r.id, done.attempts, r.duration_us, $1, "
     "r.state::delivery_state, r.dimse_status, r.cause FROM done JOIN r USING (id)) "
-    "INSERT INTO events (node, kind, actor, instance_id, study_id, before_hash, after_hash, "
-    "detail) SELECT $1, CASE WHEN k.n = 1 THEN 'proven' WHEN r.state = 'sent' THEN 'sent' "
-    "ELSE 'send-failed' END, 'node', done.instance_id, done.study_id, done.original_hash, "
-    "r.file_hash, jsonb_build_object('delivery', r.id, 'peer', done.peer, "
-    "'attempt', done.attempts, 'dimse_status', r.dimse_status, 'cause', r.cause, "
-    "'sop_uid', r.sop_uid) FROM done JOIN r USING (id) CROSS JOIN generate_series(1, 2) AS k(n) "
-    "WHERE k.n = 2 OR r.sop_uid IS NOT NULL ORDER BY r.id, k.n";
+    "SELECT done.id, done.instance_id, done.study_id, done.peer, done.attempts::bigint, "
+    "done.file_hash, done.pixel_hash, done.dataset_hash, done.sop_uid, st.study_uid "
+    "FROM done JOIN studies st ON st.id = done.study_id ORDER BY done.id";
 
 /* ---- claim ---- */
 
@@ -276,15 +276,6 @@ static void bind_answers(struct db_args *a, const struct db_delivery_result *r, 
     db_array_end(a);
 }
 
-static void item_hash(struct db_args *a, const struct db_delivery_result *r, const uint8_t *hash)
-{
-    if (is_carrier(r)) {
-        db_item_bytes(a, hash, DS_SHA256_BYTES);
-    } else {
-        db_item_null(a);
-    }
-}
-
 static void bind_sent(struct db_args *a, const struct db_delivery_result *r, size_t count)
 {
     db_array_begin(a, DB_TEXT);
@@ -298,17 +289,30 @@ static void bind_sent(struct db_args *a, const struct db_delivery_result *r, siz
     db_array_end(a);
     db_array_begin(a, DB_BYTEA);
     for (size_t i = 0; i < count; i++) {
-        item_hash(a, &r[i], r[i].sent_pixel_hash);
+        db_item_hash(a, is_carrier(&r[i]), r[i].sent_pixel_hash);
     }
     db_array_end(a);
     db_array_begin(a, DB_BYTEA);
     for (size_t i = 0; i < count; i++) {
-        item_hash(a, &r[i], r[i].sent_dataset_hash);
+        db_item_hash(a, is_carrier(&r[i]), r[i].sent_dataset_hash);
     }
     db_array_end(a);
     db_array_begin(a, DB_BYTEA);
     for (size_t i = 0; i < count; i++) {
-        item_hash(a, &r[i], r[i].sent_file_hash);
+        db_item_hash(a, is_carrier(&r[i]), r[i].sent_file_hash);
+    }
+    db_array_end(a);
+}
+
+static void bind_beside(struct db_args *a, const struct db_delivery_result *r, size_t count)
+{
+    db_array_begin(a, DB_TEXT);
+    for (size_t i = 0; i < count; i++) {
+        if (is_carrier(&r[i]) && r[i].sent_beside_uid != NULL && r[i].sent_beside_uid[0] != '\0') {
+            db_item_text(a, r[i].sent_beside_uid);
+        } else {
+            db_item_null(a);
+        }
     }
     db_array_end(a);
 }
@@ -368,19 +372,142 @@ static enum ds_status check_results(const struct db_delivery_result *results, si
     return DS_OK;
 }
 
+/* One row of sql_finish, and the result that it answers. */
+struct finished {
+    const PGresult *r;
+    size_t row;
+    const struct db_delivery_result *result;
+};
+
+static struct db_event *note_of(struct db_notes *notes, const struct finished *f, const char *kind,
+                                const char *actor)
+{
+    struct db_event *e = db_note(notes, kind, actor);
+    e->instance_id = db_int(f->r, f->row, 1);
+    e->study_id = db_int(f->r, f->row, 2);
+    e->peer = db_string(f->r, f->row, 3);
+    e->has_before = db_hash(f->r, f->row, 5, e->before);
+    e->has_after = is_carrier(f->result);
+    if (e->has_after) {
+        memcpy(e->after, f->result->sent_file_hash, sizeof(e->after));
+    }
+    e->sop_uid = db_string(f->r, f->row, 8);
+    e->study_uid = db_string(f->r, f->row, 9);
+    db_note_int(notes, "delivery", f->result->id);
+    db_note_text(notes, "peer", e->peer);
+    db_note_int(notes, "attempt", db_int(f->r, f->row, 4));
+    if (f->result->answered) {
+        db_note_int(notes, "dimse_status", f->result->dimse_status);
+    } else {
+        db_note_null(notes, "dimse_status");
+    }
+    db_note_text(notes, "cause", f->result->cause);
+    db_note_text(notes, "sop_uid", is_carrier(f->result) ? f->result->sent_sop_uid : NULL);
+    return e;
+}
+
+static void note_proven(struct db_notes *notes, const struct finished *f)
+{
+    const struct db_delivery_result *sent = f->result;
+    uint8_t pixels[DS_SHA256_BYTES], dataset[DS_SHA256_BYTES];
+    const bool has_pixels = db_hash(f->r, f->row, 6, pixels);
+    const bool has_dataset = db_hash(f->r, f->row, 7, dataset);
+    note_of(notes, f, "proven", "node")->outcome = "restored";
+    db_note_hash(notes, "pixel_hash", has_pixels, pixels);
+    db_note_hash(notes, "dataset_hash", has_dataset, dataset);
+    db_note_hash(notes, "sent_pixel_hash", true, sent->sent_pixel_hash);
+    db_note_hash(notes, "sent_dataset_hash", true, sent->sent_dataset_hash);
+}
+
+#define STATUS_TEXT_BYTES 8U
+
+/* What was proven, what became of the sending, and what the peer answered. */
+static void note_finished(struct db_notes *notes, const struct finished *f,
+                          char status[STATUS_TEXT_BYTES])
+{
+    if (is_carrier(f->result)) {
+        note_proven(notes, f);
+    }
+    const bool sent = f->result->state == DB_SENT;
+    note_of(notes, f, sent ? "sent" : "send-failed", "node")->outcome =
+        sent                           ? "sent"
+        : f->result->state == DB_READY ? "again"
+                                       : "failed";
+    if (f->result->answered) {
+        (void)snprintf(status, STATUS_TEXT_BYTES, "%04XH", (unsigned)f->result->dimse_status);
+        struct db_event *e = note_of(notes, f, "answered", "");
+        e->actor = e->peer;
+        e->outcome = status;
+    }
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct db_delivery_result *const *x = a;
+    const struct db_delivery_result *const *y = b;
+    return ((*x)->id > (*y)->id) - ((*x)->id < (*y)->id);
+}
+
+static void free_results(const struct db_delivery_result ***results)
+{
+    free(*results);
+}
+
+static void free_texts(char (**texts)[STATUS_TEXT_BYTES])
+{
+    free(*texts);
+}
+
+/* Both in the order of their ids; r has those that were still ours. */
+static enum ds_status note_all(struct db_tx *t, const PGresult *r,
+                               const struct db_delivery_result *results, size_t count,
+                               struct ds_error *err)
+{
+    DS_AUTO(db_notes_free) struct db_notes notes = DB_NOTES_INIT;
+    DS_AUTO(free_results)
+    const struct db_delivery_result **sorted =
+        calloc(count, sizeof(const struct db_delivery_result *));
+    DS_AUTO(free_texts) char(*statuses)[STATUS_TEXT_BYTES] = calloc(count, sizeof(*statuses));
+    if (sorted == NULL || statuses == NULL) {
+        return ds_fail(err, DS_ENOMEM, "no memory for the events of %zu deliveries", count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        sorted[i] = &results[i];
+    }
+    qsort(sorted, count, sizeof(*sorted), by_id);
+    size_t row = 0;
+    for (size_t i = 0; i < count && row < db_rows(r); i++) {
+        if (sorted[i]->id == db_int(r, row, 0)) {
+            const struct finished f = {r, row++, sorted[i]};
+            note_finished(&notes, &f, statuses[i]);
+        }
+    }
+    return db_notes_put(t, &notes, err);
+}
+
 enum ds_status db_delivery_finish(struct db *d, const struct db_delivery_result *results,
                                   size_t count, struct ds_error *err)
 {
-    const enum ds_status s = check_results(results, count, err);
+    enum ds_status s = check_results(results, count, err);
     if (s != DS_OK || count == 0) {
         return s;
     }
+    DS_AUTO(db_end) struct db_tx t = DB_TX_INIT;
     DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
+    DS_AUTO(db_clear) PGresult *r = NULL;
     db_arg_text(&a, db_node(d));
     db_arg_text(&a, db_owner(d));
     bind_outcomes(&a, results, count);
     bind_answers(&a, results, count);
     bind_sent(&a, results, count);
     bind_measures(&a, results, count);
-    return db_ask(d, sql_finish, &a, NULL, err);
+    bind_beside(&a, results, count);
+    s = db_begin(&t, d, err);
+    if (s == DS_OK) {
+        s = db_run(&t, sql_finish, &a, &r, err);
+    }
+    if (s == DS_OK) {
+        s = note_all(&t, r, results, count, err);
+    }
+    return s == DS_OK ? db_commit(&t, err) : s;
 }

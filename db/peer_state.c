@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Peers: paused by an operator, given up for a while by a node, and how much waits for them. */
+#include "db/notes.h"
 #include "db/operate.h"
-#include "db/query.h"
 
 #define COUNTS_AT 10
 
-static const char sql_pause[] =
-    "WITH paused AS (INSERT INTO peer_pauses (peer, reason, actor) VALUES ($2, $3, $4) "
-    "ON CONFLICT (peer) DO NOTHING RETURNING peer) "
-    "INSERT INTO events (node, kind, actor, detail) SELECT $1, 'peer-paused', $4, "
-    "jsonb_build_object('peer', peer, 'reason', $3::text) FROM paused";
+static const char sql_pause[] = "INSERT INTO peer_pauses (peer, reason, actor) VALUES ($1, $2, $3) "
+                                "ON CONFLICT (peer) DO NOTHING";
 
-static const char sql_resume[] =
-    "WITH resumed AS (DELETE FROM peer_pauses WHERE peer = $2 RETURNING peer) "
-    "INSERT INTO events (node, kind, actor, detail) SELECT $1, 'peer-resumed', $4, "
-    "jsonb_build_object('peer', peer, 'reason', $3::text) FROM resumed";
+static const char sql_resume[] = "DELETE FROM peer_pauses WHERE peer = $1";
 
 static const char sql_notify[] = "NOTIFY dicomstego";
 
@@ -80,6 +74,16 @@ enum ds_status db_peer_circuit(struct db *d, const char *peer, const struct db_c
     return db_ask(d, sql_circuit, &a, NULL, err);
 }
 
+static enum ds_status note_pause(struct db_tx *t, const char *peer, bool paused, const char *reason,
+                                 const char *actor, struct ds_error *err)
+{
+    DS_AUTO(db_notes_free) struct db_notes notes = DB_NOTES_INIT;
+    db_note(&notes, paused ? "peer-paused" : "peer-resumed", actor)->peer = peer;
+    db_note_text(&notes, "peer", peer);
+    db_note_text(&notes, "reason", reason);
+    return db_notes_put(t, &notes, err);
+}
+
 enum ds_status db_peer_pause(struct db *d, const char *peer, bool paused, const char *reason,
                              const char *actor, bool *changed, struct ds_error *err)
 {
@@ -87,13 +91,17 @@ enum ds_status db_peer_pause(struct db *d, const char *peer, bool paused, const 
     DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
     DS_AUTO(db_clear) PGresult *r = NULL;
     DS_AUTO(db_end) struct db_tx t = DB_TX_INIT;
-    db_arg_text(&a, db_node(d));
     db_arg_text(&a, peer);
-    db_arg_text(&a, reason);
-    db_arg_text(&a, actor);
+    if (paused) {
+        db_arg_text(&a, reason);
+        db_arg_text(&a, actor);
+    }
     enum ds_status s = db_begin(&t, d, err);
     if (s == DS_OK) {
         s = db_run(&t, paused ? sql_pause : sql_resume, &a, &r, err);
+    }
+    if (s == DS_OK && db_affected(r) > 0) {
+        s = note_pause(&t, peer, paused, reason, actor, err);
     }
     if (s == DS_OK) {
         s = db_run(&t, sql_notify, NULL, NULL, err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A plan becomes a generation, its capsules and its deliveries: all of it or nothing. */
-#include "db/query.h"
+#include "db/notes.h"
 
 /* Holds off db_index for this study and every other plan for it. */
 static const char sql_lock[] =
@@ -40,22 +40,20 @@ static const char sql_deliveries[] =
     "LEFT JOIN capsules c ON c.capsule_id = b.capsule_id ORDER BY b.n";
 
 static const char sql_events[] =
-    "INSERT INTO events (node, kind, actor, instance_id, study_id, before_hash, detail) "
-    "SELECT $1, CASE WHEN d.id IS NULL THEN COALESCE(b.event, 'not-sent') WHEN d.state = 'waiting' "
-    "THEN 'held' "
-    "ELSE 'planned' END, 'node', i.id, i.study_id, i.file_hash, "
-    "jsonb_build_object('rule', $4::text, 'peer', d.peer, 'action', d.action, "
-    "'note', COALESCE(d.note, b.note)) "
-    "FROM instances i LEFT JOIN deliveries d ON d.instance_id = i.id AND d.generation_id = $2 "
-    "LEFT JOIN unnest($5::bigint[], $6::text[], $7::text[]) AS b(instance_id, event, note) "
-    "ON b.instance_id = i.id WHERE i.id = ANY($3) "
-    "OR i.id IN (SELECT instance_id FROM deliveries WHERE generation_id = $2) ORDER BY i.id, d.id";
+    "SELECT i.id, i.study_id, i.file_hash, CASE WHEN d.id IS NULL "
+    "THEN COALESCE(b.event, 'not-sent') WHEN d.state = 'waiting' THEN 'held' ELSE 'planned' END, "
+    "i.sop_uid, st.study_uid, d.id, d.peer, d.action::bigint, COALESCE(d.note, b.note) "
+    "FROM instances i JOIN studies st ON st.id = i.study_id "
+    "LEFT JOIN deliveries d ON d.instance_id = i.id AND d.generation_id = $1 "
+    "LEFT JOIN unnest($3::bigint[], $4::text[], $5::text[]) AS b(instance_id, event, note) "
+    "ON b.instance_id = i.id WHERE i.id = ANY($2) "
+    "OR i.id IN (SELECT instance_id FROM deliveries WHERE generation_id = $1) ORDER BY i.id, d.id";
 
 /* What is leased is being sent at this moment: it is taken back only when that fails. The share of
  * a report is not taken back at all: the report may need it, and the newer instance follows in any
  * case. */
 static const char sql_recall[] =
-    "WITH r AS (SELECT * FROM unnest($2::bigint[], $3::bool[], $4::text[]) "
+    "WITH r AS (SELECT * FROM unnest($1::bigint[], $2::bool[], $3::text[]) "
     "AS r(instance_id, hold, note)), "
     "back AS (UPDATE deliveries d SET "
     "state = CASE WHEN d.state = 'leased' THEN d.state WHEN r.hold THEN 'waiting' "
@@ -67,10 +65,10 @@ static const char sql_recall[] =
     "FROM r WHERE d.instance_id = r.instance_id "
     "AND d.state IN ('ready', 'leased', 'waiting', 'failed') "
     "AND (r.hold OR d.share_index IS NULL) RETURNING d.id, d.instance_id, d.peer, r.hold, r.note) "
-    "INSERT INTO events (node, kind, actor, instance_id, study_id, before_hash, detail) "
-    "SELECT $1, CASE WHEN back.hold THEN 'held' ELSE 'superseded' END, 'node', i.id, i.study_id, "
-    "i.file_hash, jsonb_build_object('delivery', back.id, 'peer', back.peer, 'note', back.note) "
-    "FROM back JOIN instances i ON i.id = back.instance_id ORDER BY back.id";
+    "SELECT i.id, i.study_id, i.file_hash, "
+    "CASE WHEN back.hold THEN 'held' ELSE 'superseded' END, i.sop_uid, st.study_uid, back.id, "
+    "back.peer, NULL::bigint, back.note FROM back JOIN instances i ON i.id = back.instance_id "
+    "JOIN studies st ON st.id = i.study_id ORDER BY back.id";
 
 static const char sql_notify[] = "NOTIFY dicomstego";
 
@@ -278,6 +276,42 @@ static void bind_absences(struct db_args *a, const struct db_plan *p)
     db_array_end(a);
 }
 
+static const char *text_or_null(const PGresult *r, size_t row, int column)
+{
+    size_t len;
+    return db_bytes(r, row, column, &len) == NULL ? NULL : db_string(r, row, column);
+}
+
+/* The rows of sql_events and sql_recall. */
+static enum ds_status note_rows(struct db_tx *t, const PGresult *r, const char *rule,
+                                struct ds_error *err)
+{
+    static const char *const actions[] = {"as-is", "carrier", "sidecar"};
+    DS_AUTO(db_notes_free) struct db_notes notes = DB_NOTES_INIT;
+    for (size_t i = 0; i < db_rows(r); i++) {
+        size_t len;
+        const bool has_action = db_bytes(r, i, 8, &len) != NULL;
+        const size_t action = (size_t)db_int(r, i, 8);
+        struct db_event *e = db_note(&notes, db_string(r, i, 3), "node");
+        e->instance_id = db_int(r, i, 0);
+        e->study_id = db_int(r, i, 1);
+        e->has_before = db_hash(r, i, 2, e->before);
+        e->sop_uid = db_string(r, i, 4);
+        e->study_uid = db_string(r, i, 5);
+        e->peer = text_or_null(r, i, 7);
+        e->outcome = has_action && action < DS_ARRAY_SIZE(actions) ? actions[action] : NULL;
+        if (rule != NULL) {
+            db_note_text(&notes, "rule", rule);
+        }
+        if (db_int(r, i, 6) != 0) {
+            db_note_int(&notes, "delivery", db_int(r, i, 6));
+        }
+        db_note_text(&notes, "peer", e->peer);
+        db_note_text(&notes, "note", text_or_null(r, i, 9));
+    }
+    return db_notes_put(t, &notes, err);
+}
+
 static enum ds_status recall(struct plan_run *run, struct ds_error *err)
 {
     const struct db_plan *p = run->plan;
@@ -285,7 +319,7 @@ static enum ds_status recall(struct plan_run *run, struct ds_error *err)
         return DS_OK;
     }
     DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
-    db_arg_text(&a, db_node(run->t->d));
+    DS_AUTO(db_clear) PGresult *r = NULL;
     db_array_begin(&a, DB_INT8);
     for (size_t i = 0; i < p->recall_count; i++) {
         db_item_int(&a, p->recalls[i].instance_id);
@@ -301,18 +335,19 @@ static enum ds_status recall(struct plan_run *run, struct ds_error *err)
         db_item_text(&a, p->recalls[i].note);
     }
     db_array_end(&a);
-    return db_run(run->t, sql_recall, &a, NULL, err);
+    const enum ds_status s = db_run(run->t, sql_recall, &a, &r, err);
+    return s == DS_OK ? note_rows(run->t, r, NULL, err) : s;
 }
 
 static enum ds_status announce(struct plan_run *run, struct ds_error *err)
 {
     DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
-    db_arg_text(&a, db_node(run->t->d));
+    DS_AUTO(db_clear) PGresult *r = NULL;
     db_arg_int(&a, run->generation_row);
     db_arg_ids(&a, run->plan->instance_ids, run->plan->instance_count);
-    db_arg_text(&a, run->plan->rule);
     bind_absences(&a, run->plan);
-    const enum ds_status s = db_run(run->t, sql_events, &a, NULL, err);
+    enum ds_status s = db_run(run->t, sql_events, &a, &r, err);
+    s = s == DS_OK ? note_rows(run->t, r, run->plan->rule, err) : s;
     return s == DS_OK ? db_run(run->t, sql_notify, NULL, NULL, err) : s;
 }
 
@@ -337,6 +372,9 @@ static enum ds_status carry_out(struct plan_run *run, struct ds_error *err)
     }
     if (s == DS_OK) {
         s = recall(run, err);
+    }
+    if (s == DS_OK) {
+        s = db_quarantine_collisions(run->t, p, err);
     }
     return s == DS_OK ? announce(run, err) : s;
 }

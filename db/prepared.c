@@ -12,16 +12,30 @@ static bool is_worth_it(const char *sql)
     return strnlen(sql, WORTH_IT_BYTES) == WORTH_IT_BYTES;
 }
 
+/* FNV-1a. */
+static uint64_t hash_of(const char *text)
+{
+    uint64_t h = 14695981039346656037U;
+    for (; *text != '\0'; text++) {
+        h = (h ^ (uint8_t)*text) * 1099511628211U;
+    }
+    return h;
+}
+
 /* Where the statement is, or would be; DB_PREPARED_ROOM when there is no place for it. */
 static size_t place_of(const struct db_prepared *p, const char *sql)
 {
-    const size_t start = (size_t)((uintptr_t)sql >> 4) % DB_PREPARED_ROOM;
+    const size_t start =
+        (size_t)(p->by_text ? hash_of(sql) : (uintptr_t)sql >> 4) % DB_PREPARED_ROOM;
     for (size_t i = 0; i < DB_PREPARED_ROOM; i++) {
         const size_t at = (start + i) % DB_PREPARED_ROOM;
         if (p->rows[at].sql == NULL) {
             return at;
         }
-        if (p->rows[at].sql == sql) {
+        if (p->by_text && strcmp(p->rows[at].text, sql) == 0) {
+            return at;
+        }
+        if (!p->by_text && p->rows[at].sql == sql) {
             return strcmp(p->rows[at].text, sql) == 0 ? at : DB_PREPARED_ROOM;
         }
     }
@@ -43,7 +57,7 @@ static PGresult *prepare(struct db_prepared *p, PGconn *pg, size_t at, const cha
         return r;
     }
     PQclear(r);
-    p->rows[at].sql = sql;
+    p->rows[at].sql = p->by_text ? text : sql;
     p->rows[at].text = text;
     return NULL;
 }
@@ -59,7 +73,7 @@ PGresult *db_prepared_run(struct db_prepared *p, PGconn *pg, const char *sql,
                             1);
     }
     char name[16];
-    (void)snprintf(name, sizeof(name), "s%zu", at);
+    (void)snprintf(name, sizeof(name), "%c%zu", p->by_text ? 'q' : 's', at);
     if (p->rows[at].sql == NULL) {
         PGresult *failed = prepare(p, pg, at, name, sql, a);
         if (failed != NULL) {

@@ -3,7 +3,9 @@
  * prepared - the statements that a connection has prepared: parsed once, not each time they run.
  *
  * The room's statements are constants, so their address names them; a copy of the text makes sure.
- * A connection that is opened again begins anew. One thread at a time, like the connection.
+ * Those that are put together for a question are named by their text, in a table of their own:
+ * there are few shapes of questions. A connection that is opened again begins anew. One thread at a
+ * time, like the connection.
  */
 #ifndef DICOMSTEGO_DB_PREPARED_H
 #define DICOMSTEGO_DB_PREPARED_H
@@ -13,6 +15,7 @@
 #define DB_PREPARED_ROOM 128U
 
 struct db_prepared {
+    bool by_text; /* else by address */
     struct {
         const char *sql; /* NULL: free */
         char *text;

@@ -101,6 +101,29 @@ static void put_utf8(struct db_args *a, const char *text)
     }
 }
 
+char *db_mended_text(const char *text, enum ds_status *status)
+{
+    const unsigned char *t = (const unsigned char *)text;
+    while (*t != '\0' && utf8_length(t) != 0) {
+        t += utf8_length(t);
+    }
+    if (*t == '\0') {
+        return NULL;
+    }
+    char *mended = strdup(text);
+    if (mended == NULL) {
+        *status = DS_ENOMEM;
+        return NULL;
+    }
+    /* As put_utf8 does it: one '?' for one byte. */
+    for (unsigned char *m = (unsigned char *)mended; *m != '\0';) {
+        const size_t len = utf8_length(m);
+        *m = len == 0 ? '?' : *m;
+        m += len == 0 ? 1 : len;
+    }
+    return mended;
+}
+
 void db_arg_text(struct db_args *a, const char *text)
 {
     begin(a, DB_TEXT);
@@ -188,6 +211,24 @@ void db_item_text(struct db_args *a, const char *text)
     }
 }
 
+void db_item_hash(struct db_args *a, bool has, const uint8_t hash[DS_SHA256_BYTES])
+{
+    if (has) {
+        db_item_bytes(a, hash, DS_SHA256_BYTES);
+    } else {
+        db_item_null(a);
+    }
+}
+
+void db_item_text_or_null(struct db_args *a, const char *text)
+{
+    if (text == NULL) {
+        db_item_null(a);
+    } else {
+        db_item_text(a, text);
+    }
+}
+
 void db_item_null(struct db_args *a)
 {
     a->array_items++;
@@ -226,6 +267,9 @@ static const struct class_status classes[] = {
 
 static enum ds_status status_of(const char *state)
 {
+    if (strcmp(state, "23505") == 0) {
+        return DS_EEXIST; /* a unique key that is there */
+    }
     for (size_t i = 0; i < DS_ARRAY_SIZE(classes); i++) {
         if (strncmp(classes[i].class, state, 2) == 0) {
             return classes[i].status;
@@ -314,6 +358,12 @@ void db_text(const PGresult *result, size_t row, int column, char *out, size_t s
         memcpy(out, bytes, len);
     }
     out[len] = '\0';
+}
+
+/* libpq ends every value with a zero byte, binary ones too, and PostgreSQL has no text with one. */
+const char *db_string(const PGresult *result, size_t row, int column)
+{
+    return PQgetisnull(result, (int)row, column) ? "" : PQgetvalue(result, (int)row, column);
 }
 
 bool db_hash(const PGresult *result, size_t row, int column, uint8_t out[DS_SHA256_BYTES])

@@ -22,7 +22,7 @@ enum db_type {
     DB_FLOAT8 = 701,
 };
 
-#define DB_ARGS_MAX       28U
+#define DB_ARGS_MAX       64U
 #define DB_ARGS_MAX_BYTES (512U * 1024U * 1024U)
 
 struct db_args {
@@ -51,20 +51,28 @@ void db_item_int(struct db_args *a, int64_t v);
 void db_item_bool(struct db_args *a, bool v);
 void db_item_float(struct db_args *a, double v);
 void db_item_text(struct db_args *a, const char *text);
+void db_item_text_or_null(struct db_args *a, const char *text);
 void db_item_bytes(struct db_args *a, const uint8_t *data, size_t len);
 void db_item_null(struct db_args *a);
 void db_array_end(struct db_args *a);
+void db_item_hash(struct db_args *a, bool has, const uint8_t hash[DS_SHA256_BYTES]);
+/* The text as it is stored, with '?' for bytes that are not UTF-8; NULL when that is the text
+ * itself, free() otherwise. *status: DS_ENOMEM sticks. */
+char *db_mended_text(const char *text, enum ds_status *status);
 void db_arg_ids(struct db_args *a, const int64_t *ids, size_t count);
 
 struct db_connection; /* one place of the pool */
+struct db_leaf;
 
 struct db_tx {
     struct db *d;
     struct db_connection *c;
-    bool open; /* BEGIN was answered, COMMIT was not */
+    bool open;              /* BEGIN was answered, COMMIT was not */
+    struct db_leaf *leaves; /* of the events put so far: they go into the book with the commit */
+    size_t leaf_count;
 };
 
-#define DB_TX_INIT ((struct db_tx){NULL, NULL, false})
+#define DB_TX_INIT ((struct db_tx){NULL, NULL, false, NULL, 0})
 DS_CHECKED enum ds_status db_begin(struct db_tx *t, struct db *d, struct ds_error *err);
 DS_CHECKED enum ds_status db_commit(struct db_tx *t, struct ds_error *err);
 void db_end(struct db_tx *t); /* rolls back when open; for DS_AUTO */
@@ -75,6 +83,9 @@ DS_CHECKED enum ds_status db_run(struct db_tx *t, const char *sql, struct db_arg
 /* One statement in a transaction of its own. */
 DS_CHECKED enum ds_status db_ask(struct db *d, const char *sql, struct db_args *a,
                                  PGresult **result, struct ds_error *err);
+/* The same with a text that was put together, and is gone after the call. */
+DS_CHECKED enum ds_status db_ask_question(struct db *d, const char *sql, struct db_args *a,
+                                          PGresult **result, struct ds_error *err);
 /* Several statements without values: migrations. */
 DS_CHECKED enum ds_status db_run_script(struct db_tx *t, const char *sql, struct ds_error *err);
 void db_clear(PGresult **result); /* for DS_AUTO */
@@ -84,6 +95,8 @@ uint64_t db_affected(const PGresult *result);
 int64_t db_int(const PGresult *result, size_t row, int column);
 bool db_bool(const PGresult *result, size_t row, int column);
 void db_text(const PGresult *result, size_t row, int column, char *out, size_t size);
+/* Borrowed from the result; NULL is "". */
+const char *db_string(const PGresult *result, size_t row, int column);
 /* False when NULL; out is zeroed then. */
 bool db_hash(const PGresult *result, size_t row, int column, uint8_t out[DS_SHA256_BYTES]);
 const uint8_t *db_bytes(const PGresult *result, size_t row, int column, size_t *len);
@@ -107,9 +120,10 @@ DS_CHECKED enum ds_status db_args_filter(struct db_args *a, const struct db_deli
 
 /* pool.c, for the other files of the room */
 const char *db_node(const struct db *d);
-const char *db_owner(const struct db *d);   /* of leases: the node and this process */
-const char *db_archive(const struct db *d); /* "": none */
-const char *db_home(const struct db *d);    /* "": none */
+const char *db_owner(const struct db *d);    /* of leases: the node and this process */
+const char *db_archive(const struct db *d);  /* "": none */
+const char *db_home(const struct db *d);     /* "": none */
+struct db_book *db_book(const struct db *d); /* NULL: none */
 
 /* clock.c: how much the wall clock is ahead of our monotonic clock, as last believed, and what it
  * shows now at most, in us since 1970. DB_CLOCK_UNKNOWN_US (far in the future): nobody has looked.
@@ -122,7 +136,8 @@ int64_t db_clock_latest_us(struct db *d);
 DS_CHECKED enum ds_status db_result_failed(PGconn *conn, const PGresult *result,
                                            struct ds_error *err);
 
-/* event.c: within a transaction. at_us 0: now. */
+/* event.c: within a transaction, which hands them to the book when it is committed. at_us 0: now.
+ * Order is kept. */
 struct db_event_at {
     struct db_event event;
     int64_t at_us;
@@ -137,15 +152,43 @@ DS_CHECKED enum ds_status db_commitment_items(struct db_tx *t, const char *sql, 
                                               struct db_commitment_item **items, size_t *count,
                                               struct ds_error *err);
 
+/* quarantine.c: rows for the operator, within a transaction. An instance that was quarantined, and
+ * instances that a plan holds because they collided. */
+DS_CHECKED enum ds_status db_quarantine_put(struct db_tx *t, int64_t instance_id,
+                                            enum db_quarantine_class class_, const char *reason,
+                                            struct ds_error *err);
+DS_CHECKED enum ds_status db_quarantine_collisions(struct db_tx *t, const struct db_plan *plan,
+                                                   struct ds_error *err);
+
+/* quarantine.c: the columns of a struct db_quarantine_row, and where they come from. Open is a
+ * collision while deliveries of it wait. */
+#define DB_QUARANTINE_COLUMNS                                                                      \
+    "q.id, COALESCE(q.instance_id, 0), COALESCE(q.entry, ''), q.class, q.state, q.reason, "        \
+    "q.calling_ae, COALESCE(st.study_uid, ''), COALESCE(i.sop_uid, ''), "                          \
+    "COALESCE(i.sop_class_uid, ''), COALESCE(i.transfer_syntax, ''), COALESCE(i.path, ''), "       \
+    "q.file_bytes, COALESCE(i.file_hash, q.file_hash), i.pixel_hash, i.dataset_hash, " DB_US(      \
+        "q.held_at") ", " DB_US("q.decided_at") ", q.decided_by, q.decision, "                     \
+                                                "COALESCE(i.kind, 0)::bigint, q.archive"
+#define DB_QUARANTINE_COLUMN_COUNT 22
+#define DB_QUARANTINE_FROM                                                                         \
+    " FROM quarantine q LEFT JOIN instances i ON i.id = q.instance_id "                            \
+    "LEFT JOIN studies st ON st.id = i.study_id "
+#define DB_QUARANTINE_IS_OPEN                                                                      \
+    "(q.class <> 'collision' OR EXISTS (SELECT 1 FROM deliveries w "                               \
+    "WHERE w.instance_id = q.instance_id AND (w.state = 'waiting' OR w.recalled = 'waiting')))"
+struct db_quarantine_row;
+void db_quarantine_row_from(const struct db *d, const PGresult *result, size_t row,
+                            struct db_quarantine_row *out);
+
 /* study.c: the columns of a struct db_instance, over "instances i" joined to "series se" and
  * "studies st". */
 #define DB_INSTANCE_COLUMNS                                                                        \
     "i.id, i.study_id, i.series_id, i.kind::bigint, st.study_uid, i.sop_uid, i.sop_class_uid, "    \
     "i.transfer_syntax, se.modality, i.path, COALESCE(i.generation, 0)::bigint, i.pixel_hash, "    \
-    "i.dataset_hash, i.file_hash, i.has_pixel_data"
+    "i.dataset_hash, i.file_hash, i.has_pixel_data, i.released_at IS NOT NULL"
 #define DB_INSTANCE_JOINS                                                                          \
     " JOIN series se ON se.id = i.series_id JOIN studies st ON st.id = i.study_id "
-#define DB_INSTANCE_COLUMN_COUNT 15
+#define DB_INSTANCE_COLUMN_COUNT 16
 void db_instance_from(const PGresult *result, size_t row, int first_column,
                       struct db_instance *out);
 

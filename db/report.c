@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "db/query.h"
+#include "db/notes.h"
 
 static const char sql_add[] =
-    "WITH added AS (INSERT INTO reports (study_id, name, media_type, source, data, data_hash, "
-    "sent_already) VALUES ($1, $2, $3, $4, $5, $6, $7) "
-    "ON CONFLICT (study_id, data_hash) DO NOTHING RETURNING id), "
-    "noted AS (INSERT INTO events (node, kind, actor, study_id, detail) "
-    "SELECT $8, 'report-received', $4, $1, jsonb_build_object('report', id, 'media_type', "
-    "$3::text, "
-    "'bytes', octet_length($5)) FROM added) "
-    "SELECT id FROM added";
+    "INSERT INTO reports (study_id, name, media_type, source, data, data_hash, sent_already) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (study_id, data_hash) DO NOTHING "
+    "RETURNING id";
 
 /* Runs only when sql_add found the report there, perhaps put in by another node meanwhile. */
 static const char sql_same[] = "SELECT id FROM reports WHERE study_id = $1 AND data_hash = $2";
@@ -35,8 +30,19 @@ static enum ds_status find_same(struct db_tx *t, int64_t study_id, const uint8_t
     return s;
 }
 
+static enum ds_status note_received(struct db_tx *t, int64_t id, const struct db_event *event,
+                                    const char *media_type, size_t len, struct ds_error *err)
+{
+    DS_AUTO(db_notes_free) struct db_notes notes = DB_NOTES_INIT;
+    *db_note(&notes, event->kind, event->actor) = *event;
+    db_note_int(&notes, "report", id);
+    db_note_text(&notes, "media_type", media_type);
+    db_note_int(&notes, "bytes", (int64_t)len);
+    return db_notes_put(t, &notes, err);
+}
+
 static enum ds_status add(struct db_tx *t, int64_t study_id, struct db_args *a, const uint8_t *hash,
-                          int64_t *id, struct ds_error *err)
+                          int64_t *id, bool *added, struct ds_error *err)
 {
     DS_AUTO(db_clear) PGresult *r = NULL;
     const enum ds_status s = db_run(t, sql_add, a, &r, err);
@@ -47,6 +53,7 @@ static enum ds_status add(struct db_tx *t, int64_t study_id, struct db_args *a, 
         return find_same(t, study_id, hash, id, err);
     }
     *id = db_int(r, 0, 0);
+    *added = true;
     return DS_OK;
 }
 
@@ -72,11 +79,17 @@ enum ds_status db_report_add(struct db *d, int64_t study_id, const char *name,
     db_arg_bytes(&a, data, len);
     db_arg_bytes(&a, hash, sizeof(hash));
     db_arg_bool(&a, sent_already);
-    db_arg_text(&a, db_node(d));
+    bool added = false;
     DS_AUTO(db_end) struct db_tx t = DB_TX_INIT;
     s = db_begin(&t, d, err);
     if (s == DS_OK) {
-        s = add(&t, study_id, &a, hash, id, err);
+        s = add(&t, study_id, &a, hash, id, &added, err);
+    }
+    if (s == DS_OK && added) {
+        struct db_event event = {
+            .kind = "report-received", .actor = source, .study_id = study_id, .has_after = true};
+        memcpy(event.after, hash, sizeof(event.after));
+        s = note_received(&t, *id, &event, media_type, len, err);
     }
     return s == DS_OK ? db_commit(&t, err) : s;
 }

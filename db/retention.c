@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/retention.h"
 
-#include "db/query.h"
+#include "db/notes.h"
 
 /* Instances of our archive that a policy might let go, and the step's last one. */
 static const char sql_candidates[] =
@@ -13,12 +13,12 @@ static const char sql_candidates[] =
 static const char sql_lock[] =
     "SELECT id FROM studies WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE";
 
-/* $2 candidates; $3, $4, $5 rules, times, whether sent is enough (the default's name is NULL); $6
+/* $1 candidates; $2, $3, $4 rules, times, whether sent is enough (the default's name is NULL); $5
  * at once. finished_at of a committed delivery is when that was said. */
 static const char sql_delete[] =
-    "WITH p AS MATERIALIZED (SELECT * FROM unnest($3::text[], $4::bigint[], $5::bool[]) "
+    "WITH p AS MATERIALIZED (SELECT * FROM unnest($2::text[], $3::bigint[], $4::bool[]) "
     "AS p(rule, keep_ms, after_sent)), "
-    "i AS (SELECT * FROM instances WHERE id = ANY($2) AND deleted_at IS NULL "
+    "i AS (SELECT * FROM instances WHERE id = ANY($1) AND deleted_at IS NULL "
     "AND generation IS NOT NULL AND quarantined_at IS NULL), "
     "owed AS (SELECT i.id, d.id AS delivery FROM i JOIN deliveries d ON d.instance_id = i.id "
     "UNION SELECT i.id, d.id FROM i JOIN instances c ON c.restored_from = i.id "
@@ -27,7 +27,7 @@ static const char sql_delete[] =
     "AND g.generation = i.generation JOIN deliveries d ON d.generation_id = g.id "
     "WHERE i.kind = 3 AND NOT EXISTS (SELECT 1 FROM deliveries o WHERE o.instance_id = i.id)), "
     "judged AS (SELECT owed.id, COALESCE((d.state = 'committed' "
-    "OR (d.state = 'sent' AND p.after_sent)) AND ($6 OR d.finished_at "
+    "OR (d.state = 'sent' AND p.after_sent)) AND ($5 OR d.finished_at "
     "<= statement_timestamp() - p.keep_ms * interval '1 millisecond'), false) AS done "
     "FROM owed JOIN deliveries d ON d.id = owed.delivery LEFT JOIN LATERAL (SELECT * FROM p "
     "WHERE p.rule = d.rule OR p.rule IS NULL ORDER BY p.rule NULLS LAST LIMIT 1) p ON true "
@@ -36,13 +36,9 @@ static const char sql_delete[] =
     "gone AS (UPDATE instances x SET deleted_at = clock_timestamp() FROM due, i "
     "WHERE x.id = due.id AND i.id = due.id AND NOT EXISTS (SELECT 1 FROM instances o "
     "WHERE o.study_id = i.study_id AND o.generation IS NULL AND o.quarantined_at IS NULL) "
-    "RETURNING x.id, x.study_id, x.file_hash, x.pixel_hash, x.dataset_hash, x.sop_uid), "
-    "noted AS (INSERT INTO events (node, kind, actor, instance_id, study_id, before_hash, detail) "
-    "SELECT $1, 'deleted', 'node', id, study_id, file_hash, jsonb_build_object('sop_uid', sop_uid, "
-    "'pixel_hash', encode(pixel_hash, 'hex'), 'dataset_hash', encode(dataset_hash, 'hex'), "
-    "'cause', CASE WHEN $6 THEN 'the disk is full' ELSE 'its time is over' END) FROM gone "
-    "ORDER BY id) "
-    "SELECT count(*) FROM gone";
+    "RETURNING x.id, x.study_id, x.file_hash, x.pixel_hash, x.dataset_hash, x.sop_uid) "
+    "SELECT gone.*, st.study_uid FROM gone JOIN studies st ON st.id = gone.study_id "
+    "ORDER BY gone.id";
 
 static const char sql_left[] =
     "SELECT id, path FROM instances WHERE deleted_at IS NOT NULL AND removed_at IS NULL "
@@ -103,18 +99,38 @@ static enum ds_status lock_studies(struct db_tx *t, const PGresult *candidates,
     return db_run(t, sql_lock, &a, NULL, err);
 }
 
+static enum ds_status note_deleted(struct db_tx *t, const PGresult *gone, bool at_once,
+                                   struct ds_error *err)
+{
+    DS_AUTO(db_notes_free) struct db_notes notes = DB_NOTES_INIT;
+    for (size_t i = 0; i < db_rows(gone); i++) {
+        uint8_t pixels[DS_SHA256_BYTES], dataset[DS_SHA256_BYTES];
+        const bool has_pixels = db_hash(gone, i, 3, pixels);
+        const bool has_dataset = db_hash(gone, i, 4, dataset);
+        struct db_event *e = db_note(&notes, "deleted", "node");
+        e->instance_id = db_int(gone, i, 0);
+        e->study_id = db_int(gone, i, 1);
+        e->has_before = db_hash(gone, i, 2, e->before);
+        e->sop_uid = db_string(gone, i, 5);
+        e->study_uid = db_string(gone, i, 6);
+        db_note_hash(&notes, "pixel_hash", has_pixels, pixels);
+        db_note_hash(&notes, "dataset_hash", has_dataset, dataset);
+        db_note_text(&notes, "cause", at_once ? "the disk is full" : "its time is over");
+    }
+    return db_notes_put(t, &notes, err);
+}
+
 static enum ds_status delete_due(struct db_tx *t, const PGresult *candidates,
                                  const struct db_retention_pass *pass, uint64_t *deleted,
                                  struct ds_error *err)
 {
     DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
     DS_AUTO(db_clear) PGresult *r = NULL;
-    db_arg_text(&a, db_node(t->d));
     bind_column(&a, candidates, 0);
     bind_policy(&a, pass);
     const enum ds_status s = db_run(t, sql_delete, &a, &r, err);
-    *deleted = s == DS_OK ? (uint64_t)db_int(r, 0, 0) : 0;
-    return s;
+    *deleted = s == DS_OK ? db_rows(r) : 0;
+    return s == DS_OK ? note_deleted(t, r, pass->at_once, err) : s;
 }
 
 enum ds_status db_retention_delete(struct db *d, struct db_retention_pass *pass, uint64_t *deleted,

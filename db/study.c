@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Studies and instances as they are asked for; index.c puts them in. */
-#include "db/query.h"
+#include "db/notes.h"
 
 #include <limits.h>
 
@@ -64,7 +64,7 @@ static const char sql_find[] =
 
 static const char sql_quarantine[] =
     "UPDATE instances SET quarantined_at = clock_timestamp(), quarantine_reason = $2 "
-    "WHERE id = $1 AND quarantined_at IS NULL RETURNING study_id, file_hash";
+    "WHERE id = $1 AND quarantined_at IS NULL RETURNING study_id, file_hash, sop_uid, calling_ae";
 
 static const char sql_exists[] = "SELECT id FROM instances WHERE id = $1";
 
@@ -73,10 +73,6 @@ static const char sql_cancel[] =
     "UPDATE deliveries SET state = 'cancelled', finished_at = clock_timestamp(), "
     "cause = 'the instance was quarantined' "
     "WHERE instance_id = $1 AND state IN ('waiting', 'ready', 'failed')";
-
-static const char sql_quarantined_event[] =
-    "INSERT INTO events (node, kind, actor, instance_id, study_id, before_hash, detail) "
-    "VALUES ($1, 'quarantined', 'node', $2, $3, $4, jsonb_build_object('reason', $5::text))";
 
 static unsigned to_unsigned(int64_t v)
 {
@@ -165,6 +161,7 @@ void db_instance_from(const PGresult *r, size_t row, int first, struct db_instan
     (void)db_hash(r, row, first + 12, out->dataset_hash);
     (void)db_hash(r, row, first + 13, out->file_hash);
     out->has_pixel_data = db_bool(r, row, first + 14);
+    out->is_released = db_bool(r, row, first + 15);
 }
 
 enum ds_status db_study_pending_instances(struct db *d, int64_t study_id, struct db_instance **out,
@@ -230,21 +227,21 @@ enum ds_status db_study_find(struct db *d, const char *uid_or_accession, int64_t
 static enum ds_status record_quarantine(struct db_tx *t, int64_t id, const char *reason,
                                         const PGresult *row, struct ds_error *err)
 {
-    uint8_t hash[DS_SHA256_BYTES];
-    (void)db_hash(row, 0, 1, hash);
     DS_AUTO(db_args_free) struct db_args cancel = DB_ARGS_INIT;
     db_arg_int(&cancel, id);
     const enum ds_status s = db_run(t, sql_cancel, &cancel, NULL, err);
     if (s != DS_OK) {
         return s;
     }
-    DS_AUTO(db_args_free) struct db_args event = DB_ARGS_INIT;
-    db_arg_text(&event, db_node(t->d));
-    db_arg_int(&event, id);
-    db_arg_int(&event, db_int(row, 0, 0));
-    db_arg_bytes(&event, hash, sizeof(hash));
-    db_arg_text(&event, reason);
-    return db_run(t, sql_quarantined_event, &event, NULL, err);
+    DS_AUTO(db_notes_free) struct db_notes notes = DB_NOTES_INIT;
+    struct db_event *e = db_note(&notes, "quarantined", "node");
+    e->instance_id = id;
+    e->study_id = db_int(row, 0, 0);
+    e->has_before = db_hash(row, 0, 1, e->before);
+    e->sop_uid = db_string(row, 0, 2);
+    e->peer = db_string(row, 0, 3);
+    db_note_text(&notes, "reason", reason);
+    return db_notes_put(t, &notes, err);
 }
 
 /* The first reason stays: a second call finds the instance quarantined and adds nothing. */
@@ -259,8 +256,8 @@ static enum ds_status check_exists(struct db_tx *t, int64_t id, struct ds_error 
                : s;
 }
 
-enum ds_status db_instance_quarantine(struct db *d, int64_t id, const char *reason,
-                                      struct ds_error *err)
+enum ds_status db_instance_quarantine(struct db *d, int64_t id, enum db_quarantine_class class_,
+                                      const char *reason, struct ds_error *err)
 {
     DS_AUTO(db_end) struct db_tx t = DB_TX_INIT;
     DS_AUTO(db_args_free) struct db_args a = DB_ARGS_INIT;
@@ -273,6 +270,9 @@ enum ds_status db_instance_quarantine(struct db *d, int64_t id, const char *reas
     }
     if (s == DS_OK) {
         s = db_rows(r) == 0 ? check_exists(&t, id, err) : record_quarantine(&t, id, reason, r, err);
+    }
+    if (s == DS_OK && db_rows(r) > 0) {
+        s = db_quarantine_put(&t, id, class_, reason, err);
     }
     return s == DS_OK ? db_commit(&t, err) : s;
 }

@@ -34,7 +34,7 @@ static void an_instance_is_found_by_its_uid_once_it_has_a_generation(void **stat
     assert_int_equal(named(study, "1.2.3.1.1.1", &first), 1);
     assert_int_equal(first, ids[1]);
     assert_int_equal(named(study + 1000, "1.2.3.1.1.1", &first), 0);
-    OK(db_instance_quarantine(db, ids[1], "for a test", &err));
+    OK(db_instance_quarantine(db, ids[1], DB_UNVERIFIED, "for a test", &err));
     assert_int_equal(named(study, "1.2.3.1.1.1", &first), 0);
 }
 

@@ -137,6 +137,36 @@ static void report_one(const char *peer, const char *transaction, const char *ui
     assert_true(known);
 }
 
+/* The delivery has two items: the sidecar, and the image beside it, which is known under its own
+ * UID. */
+static void of_a_pair_both_are_asked_for_and_both_must_be_committed(void **state)
+{
+    (void)state;
+    send_study(528, 2, "C528");
+    assert_int_equal(ask("WITH u AS (UPDATE deliveries SET action = 2 WHERE peer = 'C528' "
+                         "RETURNING 1) SELECT count(*) FROM u"),
+                     2);
+    char image[2][DB_UID_BYTES];
+    struct db_commitment c = asked_of("C528", "2.25.5280");
+    assert_int_equal(c.count, 4);
+    unsigned images = 0;
+    for (size_t i = 0; i < c.count; i++) {
+        if (strcmp(c.items[i].sop_class_uid, "1.2.840.10008.5.1.4.1.1.66") != 0) {
+            memcpy(image[images++], c.items[i].sop_uid, sizeof(image[0]));
+        }
+    }
+    assert_int_equal(images, 2);
+    db_commitment_free(&c);
+    report_one("C528", "2.25.5280", "2.25.528.0", 0);
+    assert_int_equal(in_state("C528", "committed"), 0);
+    report_one("C528", "2.25.5280", image[0], 0);
+    assert_int_equal(in_state("C528", "committed"), 1);
+    report_one("C528", "2.25.5280", "2.25.528.1", 0);
+    report_one("C528", "2.25.5280", image[1], 0x0112);
+    assert_int_equal(in_state("C528", "committed"), 1);
+    assert_int_equal(in_state("C528", "ready"), 1);
+}
+
 /* A peer that takes back its word, and one that speaks of what is being sent again. */
 static void what_is_committed_stays_so_and_what_is_under_way_is_left_alone(void **state)
 {
@@ -326,6 +356,7 @@ int main(void)
         cmocka_unit_test(a_study_that_is_being_sent_is_asked_for_when_it_has_settled),
         cmocka_unit_test(a_report_commits_or_sends_again_or_fails),
         cmocka_unit_test(what_is_committed_stays_so_and_what_is_under_way_is_left_alone),
+        cmocka_unit_test(of_a_pair_both_are_asked_for_and_both_must_be_committed),
         cmocka_unit_test(what_is_never_kept_is_a_dead_letter_in_the_end),
         cmocka_unit_test(without_a_report_it_is_asked_again_and_then_told),
         cmocka_unit_test(a_peer_that_cannot_is_not_asked_for_ever),

@@ -357,7 +357,7 @@ static void what_was_quarantined_while_on_its_way_is_not_tried_again(void **stat
     OK(plan_study(study, ids, 1, "PEER135", &generation));
     struct db_delivery *got;
     assert_int_equal(claim("PEER135", 1, 60000, &got), 1);
-    OK(db_instance_quarantine(db, ids[0], "proof failed", &err));
+    OK(db_instance_quarantine(db, ids[0], DB_UNVERIFIED, "proof failed", &err));
     const struct db_delivery_result r = {.id = got[0].id, .state = DB_READY, .cause = "away"};
     free(got);
     OK(db_delivery_finish(db, &r, 1, &err));

@@ -217,7 +217,7 @@ static void what_is_quarantined_stays_out(void **state)
     int64_t ids[1];
     (void)planned(406, 1, "PEER406", ids);
     const int64_t id = fail_one("PEER406");
-    OK(db_instance_quarantine(db, ids[0], "proof failed", &err));
+    OK(db_instance_quarantine(db, ids[0], DB_UNVERIFIED, "proof failed", &err));
     struct db_delivery_filter f = DB_DELIVERY_FILTER_ALL;
     f.ids = &id;
     f.id_count = 1;

@@ -56,10 +56,10 @@ static void a_batch_of_64_is_indexed_in_one_go(void **state)
     assert_true(got.has_pixel_hash);
     assert_int_equal(got.pixel_hash[31], 63);
     assert_int_equal(got.file_hash[0], 1);
-    assert_int_equal(ask("SELECT count(*) FROM events e JOIN studies s ON s.id = e.study_id WHERE "
+    assert_int_equal(ask("SELECT count(*) FROM events WHERE "
                          "study_uid = '1.2.3.100' AND kind = 'received' AND actor = 'CT1'"),
                      64);
-    assert_int_equal(ask("SELECT count(*) FROM events e JOIN studies s ON s.id = e.study_id WHERE "
+    assert_int_equal(ask("SELECT count(*) FROM events WHERE "
                          "study_uid = '1.2.3.100' AND kind = 'indexed'"),
                      64);
     /* The byte that is no UTF-8 did not keep the study out, the name came through. */
@@ -82,7 +82,7 @@ static void the_same_bytes_again_are_a_duplicate_at_the_old_path(void **state)
     assert_false(done.conflict);
     assert_int_equal(done.instance_id, first);
     assert_string_equal(done.path, "/archive/101/0-1.dcm");
-    assert_int_equal(ask("SELECT count(*) FROM events e JOIN studies s ON s.id = e.study_id WHERE "
+    assert_int_equal(ask("SELECT count(*) FROM events WHERE "
                          "study_uid = '1.2.3.101' AND kind = 'duplicate'"),
                      1);
 }
@@ -141,11 +141,11 @@ static void a_restored_instance_may_share_the_uid_of_its_carrier(void **state)
     OK(db_index(db, &row, 1, &restored, &err));
     assert_false(restored.conflict);
     assert_false(restored.duplicate);
-    assert_int_equal(ask("SELECT count(*) FROM events e JOIN studies s ON s.id = e.study_id WHERE "
+    assert_int_equal(ask("SELECT count(*) FROM events WHERE "
                          "study_uid = '1.2.3.105' AND kind = 'received'"),
                      1);
-    assert_int_equal(ask("SELECT get_byte(before_hash, 0) FROM events e JOIN studies s ON s.id = "
-                         "e.study_id WHERE study_uid = '1.2.3.105' AND before_hash IS NOT NULL"),
+    assert_int_equal(ask("SELECT get_byte(before_hash, 0) FROM events WHERE study_uid = "
+                         "'1.2.3.105' AND before_hash IS NOT NULL"),
                      1);
 }
 
@@ -279,8 +279,8 @@ static void a_quarantined_instance_leaves_the_flow(void **state)
     (void)state;
     int64_t ids[2];
     const int64_t study = index_study(112, 2, ids);
-    OK(db_instance_quarantine(db, ids[0], "does not verify", &err));
-    OK(db_instance_quarantine(db, ids[0], "another reason", &err));
+    OK(db_instance_quarantine(db, ids[0], DB_UNVERIFIED, "does not verify", &err));
+    OK(db_instance_quarantine(db, ids[0], DB_UNVERIFIED, "another reason", &err));
     struct db_instance *pending;
     size_t count;
     OK(db_study_pending_instances(db, study, &pending, &count, &err));
@@ -292,7 +292,7 @@ static void a_quarantined_instance_leaves_the_flow(void **state)
                      1);
     int generation;
     assert_int_equal(plan_study(study, ids, 2, "PEER112", &generation), DS_EEXIST);
-    assert_int_equal(db_instance_quarantine(db, 987654321, "x", &err), DS_ENOTFOUND);
+    assert_int_equal(db_instance_quarantine(db, 987654321, DB_UNVERIFIED, "x", &err), DS_ENOTFOUND);
 }
 
 /* ---- reports ---- */

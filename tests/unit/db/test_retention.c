@@ -151,8 +151,8 @@ static void a_study_that_is_not_wholly_planned_is_kept_and_so_is_what_is_quarant
     struct db_indexed done;
     OK(db_index(db, &late, 1, &done, &err));
     assert_int_equal(deleted_by(sent_is_enough, true), 0);
-    OK(db_instance_quarantine(db, done.instance_id, "damaged", &err));
-    OK(db_instance_quarantine(db, ids[0], "damaged", &err));
+    OK(db_instance_quarantine(db, done.instance_id, DB_UNVERIFIED, "damaged", &err));
+    OK(db_instance_quarantine(db, ids[0], DB_UNVERIFIED, "damaged", &err));
     assert_int_equal(deleted_by(sent_is_enough, true), 1);
     assert_true(is_deleted(ids[1]) && !is_deleted(ids[0]) && !is_deleted(done.instance_id));
 }

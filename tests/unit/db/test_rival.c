@@ -76,7 +76,7 @@ static void who_shares_a_uid_is_listed_with_what_became_of_it(void **state)
     assert_true(rivals[1].is_pending && !rivals[1].is_planned && !rivals[1].is_unsent);
     assert_int_equal(rivals[1].dataset_hash[0], 61);
     free(rivals);
-    OK(db_instance_quarantine(db, first, "damaged", &err));
+    OK(db_instance_quarantine(db, first, DB_UNVERIFIED, "damaged", &err));
     OK(db_study_rivals(db, study, &rivals, &count, &err));
     assert_int_equal(count, 0);
 }
