@@ -171,9 +171,11 @@ static enum ds_status write_file(struct destager *d, struct destage_item *item,
 static void tell(struct destager *d, const struct record *r)
 {
     struct spool_entry entry = {.dataset_bytes = r->file_bytes - r->head_bytes,
-                                .has_file_hash = true};
+                                .has_file_hash = r->kind == DS_DIGEST_SHA256};
     memcpy(entry.id, r->id, sizeof(entry.id));
-    memcpy(entry.file_hash, r->hash, sizeof(entry.file_hash));
+    if (entry.has_file_hash) {
+        memcpy(entry.file_hash, r->hash, sizeof(entry.file_hash));
+    }
     if (d->options.arrived != NULL &&
         inbox_path(d->options.inbox, r->id, entry.path, sizeof(entry.path))) {
         d->options.arrived(d->options.context, &entry);

@@ -8,7 +8,9 @@
 
 #define SEAL_AT (RECORD_BLOCK_BYTES - DS_SHA256_BYTES)
 
-static const uint8_t magic[8] = {'D', 'S', 'R', 'E', 'C', 'R', 'D', '1'};
+#define MAGIC_BYTES 8U
+static const char magics[][MAGIC_BYTES + 1] = {
+    [DS_DIGEST_SHA256] = "DSRECRD1", [DS_DIGEST_BLAKE3] = "DSRECRD3"};
 
 static enum ds_status seal_of(const uint8_t *block, const uint8_t *head, size_t head_bytes,
                               uint8_t out[DS_SHA256_BYTES], struct ds_error *err)
@@ -25,7 +27,7 @@ static enum ds_status seal_of(const uint8_t *block, const uint8_t *head, size_t 
 static enum ds_status put_fields(struct ds_bytes *b, uint64_t life, const struct record *r,
                                  struct ds_error *err)
 {
-    enum ds_status st = ds_bytes_append(b, magic, sizeof(magic), err);
+    enum ds_status st = ds_bytes_append(b, magics[r->kind], MAGIC_BYTES, err);
     st = st == DS_OK ? ds_bytes_put_le(b, life, 8, err) : st;
     st = st == DS_OK ? ds_bytes_put_le(b, (uint64_t)r->arrival_us, 8, err) : st;
     st = st == DS_OK ? ds_bytes_append(b, r->id, sizeof(r->id), err) : st;
@@ -77,10 +79,12 @@ static bool extents_add_up(const struct record *r)
 bool record_get(const uint8_t block[RECORD_BLOCK_BYTES], uint64_t life, struct record *out)
 {
     memset(out, 0, sizeof(*out));
-    if (memcmp(block, magic, sizeof(magic)) != 0) {
+    if (memcmp(block, magics[DS_DIGEST_BLAKE3], MAGIC_BYTES) == 0) {
+        out->kind = DS_DIGEST_BLAKE3;
+    } else if (memcmp(block, magics[DS_DIGEST_SHA256], MAGIC_BYTES) != 0) {
         return false;
     }
-    struct ds_cursor c = ds_cursor_over(block + sizeof(magic), SEAL_AT - sizeof(magic));
+    struct ds_cursor c = ds_cursor_over(block + MAGIC_BYTES, SEAL_AT - MAGIC_BYTES);
     if (ds_cursor_le(&c, 8) != life) {
         return false;
     }
@@ -115,7 +119,7 @@ bool record_is_whole(const uint8_t block[RECORD_BLOCK_BYTES], const struct recor
     uint8_t digest[DS_SHA256_BYTES];
     return seal_of(block, file, r->head_bytes, digest, NULL) == DS_OK &&
            memcmp(digest, block + SEAL_AT, sizeof(digest)) == 0 &&
-           ds_sha256_of(file + r->head_bytes, (size_t)r->file_bytes - r->head_bytes, digest,
-                        NULL) == DS_OK &&
+           ds_digest_of(r->kind, file + r->head_bytes, (size_t)r->file_bytes - r->head_bytes,
+                        digest, NULL) == DS_OK &&
            memcmp(digest, r->hash, sizeof(digest)) == 0;
 }

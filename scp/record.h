@@ -5,19 +5,20 @@
  *
  * All numbers are little endian. A block is BLOCK_BYTES long:
  *
- *     0   8  "DSRECRD1"                    72   8  bytes of the Part 10 file
- *     8   8  life of the segment it is in  80  32  SHA-256 of the data set
+ *     0   8  "DSRECRD1" or "DSRECRD3"      72   8  bytes of the Part 10 file
+ *     8   8  life of the segment it is in  80  32  hash of the data set
  *    16   8  time of arrival, us           112  24  for each extent: life of its segment,
  *    24  40  ID of the entry                        offset in it, bytes
  *    64   4  bytes before the data set   4064  32  seal: SHA-256 of all before it and of the
  *    68   4  number of extents                      file's bytes before the data set
  *
- * The extents put together are the file. Each begins on a block, and each but the last fills its
- * blocks.
+ * The hash is SHA-256 in a record 1, BLAKE3 in a record 3. The extents put together are the file.
+ * Each begins on a block, and each but the last fills its blocks.
  */
 #ifndef DICOMSTEGO_SCP_RECORD_H
 #define DICOMSTEGO_SCP_RECORD_H
 
+#include "base/digest.h"
 #include "base/sha256.h"
 #include "scp/entry_id.h"
 
@@ -35,9 +36,10 @@ struct record_extent {
 struct record {
     char id[ENTRY_ID_BYTES];
     int64_t arrival_us;
-    uint32_t head_bytes;           /* before the data set */
-    uint64_t file_bytes;           /* head and data set */
-    uint8_t hash[DS_SHA256_BYTES]; /* of the data set */
+    uint32_t head_bytes; /* before the data set */
+    uint64_t file_bytes; /* head and data set */
+    enum ds_digest_kind kind;
+    uint8_t hash[DS_DIGEST_BYTES]; /* of the data set */
     uint32_t extent_count;
     struct record_extent extents[RECORD_EXTENTS_MAX];
 };

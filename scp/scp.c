@@ -24,6 +24,7 @@ struct incoming {
     struct scp *scp;
     const struct dicom_peer *peer; /* lives as long as the association, hence longer than this */
     struct spool_writer *writer;
+    void *diverted;   /* not NULL: the sink that the policy gave, and no writer */
     int64_t begun_us; /* monotonic */
     char sop_class_uid[DICOM_UID_BYTES];
     char sop_instance_uid[DICOM_UID_BYTES];
@@ -54,12 +55,29 @@ static uint16_t refuse(const struct dicom_peer *peer, enum ds_status s, const st
     return status;
 }
 
+static bool has_right(const struct scp *s, const struct dicom_peer *peer, enum scp_right right)
+{
+    return s->policy.may(s->policy.context, peer, right);
+}
+
 static bool is_known(const struct scp *s, const struct dicom_peer *peer)
 {
-    return s->policy.knows(s->policy.context, peer) &&
-           (s->policy.may(s->policy.context, peer, SCP_RIGHT_ECHO) ||
-            s->policy.may(s->policy.context, peer, SCP_RIGHT_STORE) ||
-            s->policy.may(s->policy.context, peer, SCP_RIGHT_COMMIT));
+    if (!s->policy.knows(s->policy.context, peer)) {
+        return false;
+    }
+    for (int right = SCP_RIGHT_ECHO; right <= SCP_RIGHT_GET; right++) {
+        if (has_right(s, peer, (enum scp_right)right)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whoever may ask for something may do so on a full disk too; its C-STOREs are answered A700. */
+static bool may_ask(const struct scp *s, const struct dicom_peer *peer)
+{
+    return has_right(s, peer, SCP_RIGHT_FIND) || has_right(s, peer, SCP_RIGHT_MOVE) ||
+           has_right(s, peer, SCP_RIGHT_GET);
 }
 
 /* Below the watermark a sender hears at once that it is to come again later (PS3.8 9.3.4), and does
@@ -71,7 +89,7 @@ static bool admit(void *context, const struct dicom_peer *peer, bool *transient)
     if (!is_known(s, peer)) {
         return false;
     }
-    *transient = !spool_has_room(s->spool);
+    *transient = !spool_has_room(s->spool) && !may_ask(s, peer);
     return !*transient;
 }
 
@@ -87,11 +105,40 @@ static void incoming_free(struct incoming *in)
     free(in);
 }
 
+/* Move Originator Application Entity Title (PS3.7 9.1.1.1.4): who asked for the C-MOVE that this is
+ * a part of. */
+static bool is_of_our_move(const struct scp *s, const struct dicom_store_request *request)
+{
+    return s->policy.divert != NULL && request->move_originator[0] != '\0' &&
+           strcmp(request->move_originator, request->peer->called_ae) == 0;
+}
+
+static uint16_t divert(struct scp *s, const struct dicom_store_request *request, void **sink)
+{
+    struct ds_error err = {DS_OK, ""};
+    struct incoming *in = calloc(1, sizeof(*in));
+    if (in == NULL) {
+        return refuse(request->peer, ds_fail(&err, DS_ENOMEM, "out of memory"), &err);
+    }
+    in->scp = s;
+    in->peer = request->peer;
+    const uint16_t status = s->policy.divert(s->policy.context, request, &in->diverted);
+    if (in->diverted == NULL) {
+        free(in);
+        return status != DICOM_STATUS_SUCCESS ? status : DICOM_STATUS_OUT_OF_RESOURCES;
+    }
+    *sink = in;
+    return DICOM_STATUS_SUCCESS;
+}
+
 static uint16_t store_begin(void *context, const struct dicom_store_request *request, void **sink)
 {
     struct scp *s = context;
     struct ds_error err = {DS_OK, ""};
     *sink = NULL;
+    if (is_of_our_move(s, request)) {
+        return divert(s, request, sink);
+    }
     struct incoming *in = calloc(1, sizeof(*in));
     if (in == NULL) {
         return refuse(request->peer, ds_fail(&err, DS_ENOMEM, "out of memory"), &err);
@@ -123,6 +170,9 @@ static uint16_t store_data(void *sink, const uint8_t *data, size_t len)
 {
     struct incoming *in = sink;
     struct ds_error err = {DS_OK, ""};
+    if (in->diverted != NULL) {
+        return in->scp->policy.divert_data(in->diverted, data, len);
+    }
     const enum ds_status st = spool_write(in->writer, data, len, &err);
     return st == DS_OK ? DICOM_STATUS_SUCCESS : refuse(in->peer, st, &err);
 }
@@ -206,6 +256,11 @@ static uint16_t accept_instance(struct incoming *in)
 static uint16_t store_end(void *sink, bool complete)
 {
     struct incoming *in = sink;
+    if (in->diverted != NULL) {
+        const uint16_t answer = in->scp->policy.divert_end(in->diverted, complete);
+        free(in);
+        return answer;
+    }
     const uint16_t status = complete ? accept_instance(in) : DICOM_STATUS_OUT_OF_RESOURCES;
     incoming_free(in);
     return status;
@@ -250,6 +305,53 @@ static void serve_commitment(struct scp *s, struct dicom_service *service)
     service->reported = on_reported;
 }
 
+static void untrusted(void *context, const struct dicom_peer *peer)
+{
+    const struct scp *s = context;
+    if (s->policy.untrusted != NULL) {
+        s->policy.untrusted(s->policy.context, peer);
+    }
+}
+
+/* ---- query and retrieval ---- */
+
+static bool may_query(void *context, const struct dicom_peer *peer, enum dicom_query_kind kind)
+{
+    static const enum scp_right rights[] = {[DICOM_QUERY_FIND] = SCP_RIGHT_FIND,
+                                            [DICOM_QUERY_MOVE] = SCP_RIGHT_MOVE,
+                                            [DICOM_QUERY_GET] = SCP_RIGHT_GET};
+    return has_right(context, peer, rights[kind]);
+}
+
+static void on_find(void *context, const struct dicom_operation_request *request,
+                    struct dicom_operation *operation)
+{
+    const struct scp_policy *policy = &((const struct scp *)context)->policy;
+    policy->find(policy->context, request, operation);
+}
+
+static void on_move(void *context, const struct dicom_operation_request *request,
+                    struct dicom_operation *operation)
+{
+    const struct scp_policy *policy = &((const struct scp *)context)->policy;
+    policy->move(policy->context, request, operation);
+}
+
+static void on_get(void *context, const struct dicom_operation_request *request,
+                   struct dicom_operation *operation)
+{
+    const struct scp_policy *policy = &((const struct scp *)context)->policy;
+    policy->get(policy->context, request, operation);
+}
+
+static void serve_queries(const struct scp *s, struct dicom_service *service)
+{
+    service->may_query = may_query;
+    service->find = s->policy.find == NULL ? NULL : on_find;
+    service->move = s->policy.move == NULL ? NULL : on_move;
+    service->get = s->policy.get == NULL ? NULL : on_get;
+}
+
 static void closed(void *context, const struct dicom_peer *peer, const char *how, unsigned stored)
 {
     const struct scp *s = context;
@@ -276,6 +378,7 @@ enum ds_status scp_start(struct scp **out, const struct dicom_listener_options *
     struct dicom_service service = {
         .context = s,
         .admit = admit,
+        .untrusted = untrusted,
         .may_store = may_store,
         .store_begin = store_begin,
         .store_data = store_data,
@@ -283,6 +386,7 @@ enum ds_status scp_start(struct scp **out, const struct dicom_listener_options *
         .closed = closed,
     };
     serve_commitment(s, &service);
+    serve_queries(s, &service);
     const enum ds_status st = dicom_listener_start(&s->listener, options, &service, err);
     if (st != DS_OK) {
         free(s);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * scp - what others ask of us: verification (C-ECHO), storage (C-STORE into the spool), and storage
- * commitment (commitment.h).
+ * scp - what others ask of us: verification (C-ECHO), storage (C-STORE into the spool), storage
+ * commitment (commitment.h), query and retrieval (whose answers the node gives).
  *
  * Below the disk's watermark associations are rejected-transient. The answer to a C-STORE: 0000H
  * after spool_commit; A700 when the disk is below its watermark or fails; A900 when the SOP class
@@ -12,11 +12,18 @@
 #ifndef DICOMSTEGO_SCP_SCP_H
 #define DICOMSTEGO_SCP_SCP_H
 
-#include "dicom/association.h"
+#include "dicom/operation.h"
 #include "scp/commitment.h"
 #include "scp/spool.h"
 
-enum scp_right { SCP_RIGHT_ECHO, SCP_RIGHT_STORE, SCP_RIGHT_COMMIT };
+enum scp_right {
+    SCP_RIGHT_ECHO,
+    SCP_RIGHT_STORE,
+    SCP_RIGHT_COMMIT,
+    SCP_RIGHT_FIND,
+    SCP_RIGHT_MOVE,
+    SCP_RIGHT_GET
+};
 
 /* The node's answers; called from association threads. */
 struct scp_policy {
@@ -26,9 +33,27 @@ struct scp_policy {
     bool (*may)(void *context, const struct dicom_peer *peer, enum scp_right right);
     /* An instance was accepted: entry and peer are borrowed. Must be quick (a queue). */
     void (*stored)(void *context, const struct spool_entry *entry, const struct dicom_peer *peer);
+    /* TLS did not take the certificate of a caller, of whom only the address is known. May be NULL.
+     */
+    void (*untrusted)(void *context, const struct dicom_peer *peer);
+    /* Is this C-STORE what a C-MOVE of our own brings? Asked for those whose Move Originator we are
+     * (called_ae), all three or none. Then its bytes go to divert_data and divert_end, as
+     * store_data and store_end of struct dicom_service, and nothing of it to the spool. Without a
+     * sink it is refused with the status: nobody waits for it, and it is no new instance. */
+    uint16_t (*divert)(void *context, const struct dicom_store_request *request, void **sink);
+    uint16_t (*divert_data)(void *sink, const uint8_t *data, size_t len);
+    uint16_t (*divert_end)(void *sink, bool complete);
     /* An association ended. */
     void (*closed)(void *context, const struct dicom_peer *peer, unsigned stored);
     const struct scp_commitment *commitment; /* copied; NULL: none is served */
+    /* Queries and retrievals (dicom/operation.h); NULL: that kind is not served. Called only for
+     * peers that have the right. */
+    void (*find)(void *context, const struct dicom_operation_request *request,
+                 struct dicom_operation *operation);
+    void (*move)(void *context, const struct dicom_operation_request *request,
+                 struct dicom_operation *operation);
+    void (*get)(void *context, const struct dicom_operation_request *request,
+                struct dicom_operation *operation);
 };
 
 struct scp;

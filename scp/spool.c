@@ -29,6 +29,7 @@ struct spool {
     struct journal *journal; /* NULL: none, everything goes into files */
     struct buffers *buffers;
     struct destager *destager;
+    enum ds_digest_kind hash;
     void (*arrived)(void *context, const struct spool_entry *entry);
     void *context;
     pthread_mutex_t mutex;
@@ -39,7 +40,7 @@ struct spool {
 struct spool_writer {
     struct spool *spool;
     char id[SPOOL_ID_BYTES];
-    struct ds_sha256 *hash;
+    struct ds_digest *hash;
     struct destage_item *item;
     struct inbox_file file;
     uint64_t head_bytes, dataset_bytes;
@@ -150,6 +151,7 @@ enum ds_status spool_open(struct spool **out, const struct spool_options *option
     if (s == NULL) {
         return ds_fail(err, DS_ENOMEM, "spool: out of memory");
     }
+    s->hash = options->hash;
     s->arrived = options->arrived;
     s->context = options->context;
     (void)pthread_mutex_init(&s->mutex, NULL); /* default attributes: never fails on Linux */
@@ -224,7 +226,7 @@ void spool_abort(struct spool_writer *w)
     unmap(w);
     leave_journal(w);
     inbox_discard(&w->spool->inbox, &w->file);
-    ds_sha256_free(w->hash);
+    ds_digest_free(w->hash);
     free(w);
 }
 
@@ -310,7 +312,7 @@ enum ds_status spool_begin(struct spool *s, const struct spool_meta *meta,
     w->spool = s;
     w->file.fd = -1;
     enum ds_status st = next_id(s, w->id, err);
-    st = st == DS_OK ? ds_sha256_new(&w->hash, err) : st;
+    st = st == DS_OK ? ds_digest_new(&w->hash, s->hash, err) : st;
     st = st == DS_OK ? begin_file(w, meta, err) : st;
     if (st == DS_OK) {
         *out = w;
@@ -360,7 +362,7 @@ enum ds_status spool_write(struct spool_writer *w, const uint8_t *data, size_t l
             return low_fail(w->spool, err);
         }
     }
-    const enum ds_status st = ds_sha256_update(w->hash, data, len, err);
+    const enum ds_status st = ds_digest_update(w->hash, data, len, err);
     return st == DS_OK ? put(w, data, len, err) : st;
 }
 
@@ -387,12 +389,13 @@ enum ds_status spool_peek(struct spool_writer *w, const uint8_t **data, size_t *
 
 /* ---- accepting ---- */
 
-static enum ds_status commit_to_journal(struct spool_writer *w, const struct spool_entry *entry,
+static enum ds_status commit_to_journal(struct spool_writer *w, const uint8_t hash[DS_DIGEST_BYTES],
                                         int64_t arrival_us)
 {
     struct journal_entry *e = &w->item->entry;
     memcpy(e->record.id, w->id, sizeof(e->record.id));
-    memcpy(e->record.hash, entry->file_hash, sizeof(e->record.hash));
+    e->record.kind = w->spool->hash;
+    memcpy(e->record.hash, hash, sizeof(e->record.hash));
     e->record.arrival_us = arrival_us;
     e->record.head_bytes = (uint32_t)w->head_bytes;
     e->record.file_bytes = file_bytes(w);
@@ -426,9 +429,13 @@ static enum ds_status commit(struct spool_writer *w, struct spool_entry *out, st
     const int64_t now = ds_clock_utc_us();
     memcpy(out->id, w->id, sizeof(out->id));
     out->dataset_bytes = w->dataset_bytes;
-    out->has_file_hash = true;
-    const enum ds_status st = ds_sha256_final(w->hash, out->file_hash, err);
-    if (st != DS_OK || (w->item != NULL && commit_to_journal(w, out, now) == DS_OK)) {
+    out->has_file_hash = w->spool->hash == DS_DIGEST_SHA256;
+    uint8_t hash[DS_DIGEST_BYTES];
+    const enum ds_status st = ds_digest_final(w->hash, hash, err);
+    if (st == DS_OK && out->has_file_hash) {
+        memcpy(out->file_hash, hash, sizeof(out->file_hash));
+    }
+    if (st != DS_OK || (w->item != NULL && commit_to_journal(w, hash, now) == DS_OK)) {
         return st;
     }
     return commit_to_file(w, out, now, err);

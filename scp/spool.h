@@ -19,6 +19,7 @@
 #define DICOMSTEGO_SCP_SPOOL_H
 
 #include "base/bytes.h"
+#include "base/digest.h"
 #include "base/sha256.h"
 
 #include <stdbool.h>
@@ -33,14 +34,15 @@ struct spool_entry {
     char path[4096];
     uint64_t dataset_bytes;
     uint8_t file_hash[DS_SHA256_BYTES]; /* of the data set's bytes as received */
-    bool has_file_hash;                 /* false for entries found by spool_each */
+    bool has_file_hash; /* false for entries found by spool_each, and with another hash */
 };
 
 struct spool_options {
     const char *folder;
-    uint64_t min_free_bytes; /* below: DS_ECAPACITY from spool_begin and spool_write; so is a full
-                                disk */
-    uint64_t journal_bytes;  /* at most, at least SPOOL_JOURNAL_MIN_BYTES; 0: no journal */
+    uint64_t min_free_bytes;  /* below: DS_ECAPACITY from spool_begin and spool_write; so is a full
+                                 disk */
+    enum ds_digest_kind hash; /* by which the journal knows a data set: SHA-256 is the file hash */
+    uint64_t journal_bytes;   /* at most, at least SPOOL_JOURNAL_MIN_BYTES; 0: no journal */
     /* The file of an accepted entry is in new/. From any thread; must be quick. May be NULL. After
      * a restart also for entries that spool_each shows. */
     void (*arrived)(void *context, const struct spool_entry *entry);

@@ -54,7 +54,7 @@ struct node {
     char folder[64];
     struct spool *spool;
     struct scp *scp;
-    bool known, may_store, may_echo;
+    bool known, may_store, may_echo, may_get;
     pthread_mutex_t mutex;
     unsigned stored, closed;
     struct spool_entry last;
@@ -70,7 +70,16 @@ static bool may(void *context, const struct dicom_peer *peer, enum scp_right rig
 {
     const struct node *n = context;
     (void)peer;
-    return right == SCP_RIGHT_STORE ? n->may_store : n->may_echo;
+    switch (right) {
+    case SCP_RIGHT_STORE:
+        return n->may_store;
+    case SCP_RIGHT_GET:
+        return n->may_get;
+    case SCP_RIGHT_ECHO:
+        return n->may_echo;
+    default:
+        return false;
+    }
 }
 
 static void stored(void *context, const struct spool_entry *entry, const struct dicom_peer *peer)
@@ -311,6 +320,16 @@ static void below_the_watermark_a_running_association_is_out_of_resources(void *
     dicom_requestor_close(r);
 }
 
+/* What is there can still be asked for. */
+static void below_the_watermark_whoever_may_retrieve_is_let_in(void **state)
+{
+    struct node *n = *state;
+    n->may_get = true;
+    atomic_store(&disk_is_full, true);
+    assert_int_equal(send_once(n, sound, sizeof(sound)), 0xa700);
+    atomic_store(&disk_is_full, false);
+}
+
 static void a_disk_that_fails_is_out_of_resources(void **state)
 {
     struct node *n = *state;
@@ -451,6 +470,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(rights_are_asked_for, setup, teardown),
         cmocka_unit_test_setup_teardown(below_the_watermark_associations_are_rejected_for_now,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(below_the_watermark_whoever_may_retrieve_is_let_in, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(
             below_the_watermark_a_running_association_is_out_of_resources, setup, teardown),
         cmocka_unit_test_setup_teardown(a_disk_that_fails_is_out_of_resources, setup, teardown),

@@ -70,6 +70,7 @@ static const struct spool_meta meta = {.calling_ae = "CT1",
                                        .transfer_syntax = "1.2.840.10008.1.2.1"};
 
 struct place {
+    enum ds_digest_kind hash;
     char folder[64];
     struct spool *spool;
     pthread_mutex_t mutex;
@@ -105,8 +106,11 @@ static void wait_arrived(struct place *p, unsigned wanted)
 static void must_open(struct place *p)
 {
     struct ds_error err = {DS_OK, ""};
-    const struct spool_options o = {
-        .folder = p->folder, .journal_bytes = 16 * MIB, .arrived = arrived, .context = p};
+    const struct spool_options o = {.folder = p->folder,
+                                    .hash = p->hash,
+                                    .journal_bytes = 16 * MIB,
+                                    .arrived = arrived,
+                                    .context = p};
     p->arrived = 0;
     if (spool_open(&p->spool, &o, &err) != DS_OK) {
         fail_msg("%s", err.text);
@@ -236,6 +240,26 @@ static void more_than_the_journal_holds_is_accepted(void **state)
     }
     wait_arrived(p, n + 20);
     assert_int_equal(files_in(p->folder, "new"), n + 20);
+}
+
+/* The journal knows it by another hash then, and nobody takes that for the file hash. */
+static void with_blake3_instances_arrive_without_a_file_hash(void **state)
+{
+    struct place *p = *state;
+    if (!ds_digest_has(DS_DIGEST_BLAKE3)) {
+        skip();
+    }
+    static const uint8_t none[DS_SHA256_BYTES] = {0};
+    struct spool_entry e;
+    p->hash = DS_DIGEST_BLAKE3;
+    reopen(p);
+    for (unsigned i = 0; i < DS_ARRAY_SIZE(lengths); i++) {
+        assert_int_equal(store(p->spool, i, lengths[i], &e), DS_OK);
+        wait_arrived(p, i + 1);
+        assert_false(e.has_file_hash || p->last.has_file_hash);
+        assert_memory_equal(p->last.file_hash, none, sizeof(none));
+        assert_true(file_ends_with(e.path, i, lengths[i]));
+    }
 }
 
 static void a_failed_flush_takes_the_way_through_a_file(void **state)
@@ -421,6 +445,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_length_becomes_the_same_file, setup, teardown),
         cmocka_unit_test_setup_teardown(a_look_shows_what_is_in_the_buffer, setup, teardown),
         cmocka_unit_test_setup_teardown(more_than_the_journal_holds_is_accepted, setup, teardown),
+        cmocka_unit_test_setup_teardown(with_blake3_instances_arrive_without_a_file_hash, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_failed_flush_takes_the_way_through_a_file, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_failed_sync_makes_the_files_again, setup, teardown),
