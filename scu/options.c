@@ -45,12 +45,14 @@ enum ds_status scu_options_copy(struct scu_options *out, const struct dicom_requ
     out->view.tls = NULL;
     if (!copy_text(&out->host, from->host) || !copy_text(&out->calling_ae, from->calling_ae) ||
         !copy_text(&out->called_ae, from->called_ae) ||
+        !copy_text(&out->move_originator, from->move_originator) ||
         (from->tls != NULL && !copy_tls(out, from->tls))) {
         return ds_fail(err, DS_ENOMEM, "out of memory for a link");
     }
     out->view.host = out->host;
     out->view.calling_ae = out->calling_ae;
     out->view.called_ae = out->called_ae;
+    out->view.move_originator = out->move_originator;
     out->view.tls = from->tls != NULL ? &out->tls : NULL;
     return DS_OK;
 }
@@ -66,5 +68,6 @@ void scu_options_free(struct scu_options *o)
     free(o->host);
     free(o->calling_ae);
     free(o->called_ae);
+    free(o->move_originator);
     memset(o, 0, sizeof(*o));
 }

@@ -10,7 +10,7 @@
 struct scu_options {
     struct dicom_requestor_options view; /* points into what follows */
     struct dicom_tls tls;
-    char *host, *calling_ae, *called_ae, *key_path, *certificate_path;
+    char *host, *calling_ae, *called_ae, *move_originator, *key_path, *certificate_path;
     char **trusted_paths;
 };
 
