@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/map.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,6 +55,25 @@ void archive_id_of(char prefix, const uint8_t digest[DS_SHA256_BYTES], char out[
     out[0] = prefix;
     out[1] = '-';
     ds_hex(digest, 16, out + 2); /* 2 + 32 + 1 <= ARCHIVE_ID_BYTES */
+}
+
+static bool holds_anything(const char *folder)
+{
+    DIR *d = opendir(folder);
+    const struct dirent *entry = d == NULL ? NULL : readdir(d);
+    while (entry != NULL && entry->d_name[0] == '.') {
+        entry = readdir(d);
+    }
+    if (d != NULL) {
+        (void)closedir(d);
+    }
+    return entry != NULL;
+}
+
+bool archive_has_lost(const struct archive *a, const char *path)
+{
+    DS_AUTO(ds_string_free) char *folder = ds_file_join(a->state_dir, "archive");
+    return access(path, F_OK) != 0 && errno == ENOENT && folder != NULL && holds_anything(folder);
 }
 
 /* The folder part of path as a new string. */

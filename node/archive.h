@@ -49,6 +49,10 @@ DS_CHECKED enum ds_status archive_place(const char *from, const char *path, bool
  */
 DS_CHECKED enum ds_status archive_settle(const char *from, const char *path, struct ds_error *err);
 
+/* Is the file gone, while others are there? Not when the archive as a whole is away, as a file
+ * system that is not mounted is. */
+bool archive_has_lost(const struct archive *a, const char *path);
+
 /* Moves a file to another place. A missing source is fine when the place is taken: it was moved
  * before a crash. */
 DS_CHECKED enum ds_status archive_move_in(const char *from, const char *path, struct ds_error *err);

@@ -2,6 +2,7 @@
 #include "node/asking.h"
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/secret.h"
 #include "db/commitment.h"
 #include "node/backoff.h"
@@ -64,6 +65,8 @@ enum ds_status asking_take_report(struct services *s, const struct config_peer *
                                                        answers, report->count, &policy, known, err);
     free(answers);
     if (status == DS_OK && *known) {
+        ds_metric_add(DS_METRIC_COMMITMENTS, peer->name, "committed", report->count - failed);
+        ds_metric_add(DS_METRIC_COMMITMENTS, peer->name, "failed", failed);
         ds_log(failed == 0 ? DS_LOG_INFO : DS_LOG_WARNING, "node",
                "peer=%s has committed itself to %zu instances, and not to %zu", peer->name,
                report->count - failed, failed);

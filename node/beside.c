@@ -81,7 +81,7 @@ enum ds_status beside_find(struct beside *out, const struct due_study *due,
     }
     for (size_t i = 0; i < due->count; i++) {
         const struct db_instance *carrier = &due->instances[i];
-        if (carrier->kind != DB_CARRIER ||
+        if (carrier->kind != DB_CARRIER || carrier->is_released ||
             strcmp(carrier->sop_class_uid, CARRIER_SIDECAR_CLASS) != 0) {
             continue;
         }

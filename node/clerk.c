@@ -25,7 +25,7 @@ struct lease {
     int64_t until_ms;       /* monotonic */
     struct db_delivery_result result;
     char cause[DS_ERROR_TEXT_BYTES];
-    char sent_uid[DICOM_UID_BYTES];
+    char sent_uid[DICOM_UID_BYTES], beside_uid[DICOM_UID_BYTES];
     char peer[DB_TEXT_BYTES];
 };
 
@@ -120,9 +120,12 @@ void clerk_settle(struct clerk *c, struct lease *l, const char *peer,
     (void)snprintf(l->cause, sizeof(l->cause), "%s", result->cause == NULL ? "" : result->cause);
     (void)snprintf(l->sent_uid, sizeof(l->sent_uid), "%s",
                    result->sent_sop_uid == NULL ? "" : result->sent_sop_uid);
+    (void)snprintf(l->beside_uid, sizeof(l->beside_uid), "%s",
+                   result->sent_beside_uid == NULL ? "" : result->sent_beside_uid);
     (void)snprintf(l->peer, sizeof(l->peer), "%s", peer);
     l->result.cause = l->cause;
     l->result.sent_sop_uid = l->sent_uid;
+    l->result.sent_beside_uid = l->beside_uid;
     hand_over(c, l, LEASE_SETTLED);
 }
 

@@ -85,6 +85,9 @@ static enum ds_status hold(const struct config_rule *rule, int64_t instance_id, 
                            struct ds_error *err)
 {
     enum ds_status s = draft_add_instance(draft, instance_id, err);
+    if (s == DS_OK) {
+        s = draft_add_collided(draft, instance_id, err);
+    }
     for (size_t i = 0; s == DS_OK && i < rule->send_to.count; i++) {
         const struct db_planned_delivery delivery = {.instance_id = instance_id,
                                                      .peer = rule->send_to.items[i],
@@ -96,6 +99,13 @@ static enum ds_status hold(const struct config_rule *rule, int64_t instance_id, 
         s = draft_add_delivery(draft, &delivery, err);
     }
     return s;
+}
+
+static enum ds_status take_back(struct draft *draft, const struct db_planned_recall *recall,
+                                struct ds_error *err)
+{
+    const enum ds_status s = draft_add_recall(draft, recall, err);
+    return s == DS_OK && recall->hold ? draft_add_collided(draft, recall->instance_id, err) : s;
 }
 
 static enum ds_status settle_one(const struct config_rule *rule, const struct db_rival *rival,
@@ -116,7 +126,7 @@ static enum ds_status settle_one(const struct config_rule *rule, const struct db
     case COLLISION_HELD:
         return hold(rule, rival->instance_id, draft, err);
     case COLLISION_RECALLED:
-        return draft_add_recall(draft, &recall, err);
+        return take_back(draft, &recall, err);
     case COLLISION_GOES:
     case COLLISION_STAYS:
         break;

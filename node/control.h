@@ -28,6 +28,10 @@ struct control_answer;
 /* Sends a row, which it takes (NULL: out of memory). A client that does not read it is DS_EIO. */
 DS_CHECKED enum ds_status control_row(struct control_answer *a, json_t *row, struct ds_error *err);
 
+/* Says how far it has come; no row. Errors as control_row. */
+DS_CHECKED enum ds_status control_progress(struct control_answer *a, uint64_t done, uint64_t total,
+                                           struct ds_error *err);
+
 /* A string of text; what is not UTF-8, as a peer's words may be, has '?' in its place. */
 json_t *control_text(const char *text);
 

@@ -156,6 +156,14 @@ enum ds_status control_row(struct control_answer *a, json_t *row, struct ds_erro
     return s;
 }
 
+enum ds_status control_progress(struct control_answer *a, uint64_t done, uint64_t total,
+                                struct ds_error *err)
+{
+    return send_line(a, "progress",
+                     json_pack("{s:I, s:I}", "done", (json_int_t)done, "total", (json_int_t)total),
+                     err);
+}
+
 static void send_end(struct control_answer *a, enum ds_status s, const struct ds_error *err)
 {
     json_t *end = s == DS_OK ? json_pack("{s:I}", "rows", (json_int_t)a->rows)

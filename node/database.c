@@ -5,7 +5,10 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "db/clock.h"
+#include "db/roles.h"
 #include "node/archive_name.h"
+#include "node/logkeeper.h"
+#include "node/messenger.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,18 +34,77 @@ struct database {
     pthread_t thread;
 };
 
-/* Starts the private server when it is not running. *url is the database's. */
-static enum ds_status ensure_server(struct database *d, const struct config *c, char **url,
-                                    struct ds_error *err)
+/* Addresses of one database: as the role that the node works as, and as the owner of the tables. */
+struct addresses {
+    char *node, *owner; /* owner NULL: the same role */
+};
+
+static void free_url(char *url)
 {
-    *url = NULL;
+    if (url != NULL) {
+        ds_wipe(url, strlen(url)); /* may hold a password */
+    }
+    free(url);
+}
+
+static void addresses_free(struct addresses *a)
+{
+    free_url(a->node);
+    free_url(a->owner);
+}
+
+/* Starts the private server when it is not running. */
+static enum ds_status ensure_server(struct database *d, const struct config *c,
+                                    struct addresses *out, struct ds_error *err)
+{
     if (c->database_url != NULL) {
-        *url = strdup(c->database_url);
-        return *url != NULL ? DS_OK : ds_fail(err, DS_ENOMEM, "out of memory");
+        out->node = strdup(c->database_url);
+        out->owner = c->database_migrate_url == NULL ? NULL : strdup(c->database_migrate_url);
+        return out->node != NULL && (out->owner != NULL || c->database_migrate_url == NULL)
+                   ? DS_OK
+                   : ds_fail(err, DS_ENOMEM, "out of memory");
     }
     db_cluster_stop(d->cluster);
     d->cluster = NULL;
-    return db_cluster_start(&d->cluster, c->state_dir, url, err);
+    const enum ds_status s = db_cluster_start(&d->cluster, c->state_dir, &out->owner, err);
+    return s == DS_OK ? db_cluster_node_url(d->cluster, &out->node, err) : s;
+}
+
+/* The owner's pool lives as long as it takes. */
+static enum ds_status migrate_as_owner(struct database *d, const char *url, const char *ae_title,
+                                       struct ds_error *err)
+{
+    char role[DB_ROLE_BYTES];
+    struct db *owner = NULL;
+    enum ds_status s = db_role(d->db, role, err);
+    if (s == DS_OK) {
+        s = db_open(&owner, url, 1, ae_title, err);
+    }
+    if (s == DS_OK) {
+        s = db_migrate(owner, err);
+    }
+    if (s == DS_OK) {
+        s = db_grant(owner, role, err);
+    }
+    db_close(owner);
+    return s;
+}
+
+static enum ds_status migrate(struct database *d, const struct addresses *a, const char *ae_title,
+                              struct ds_error *err)
+{
+    bool may = false;
+    enum ds_status s =
+        a->owner == NULL ? db_migrate(d->db, err) : migrate_as_owner(d, a->owner, ae_title, err);
+    if (s == DS_OK) {
+        s = db_may_change_log(d->db, &may, err);
+    }
+    if (may) {
+        ds_log(DS_LOG_WARNING, "node",
+               "the database role could change the provenance log; database.migrate_url gives the "
+               "tables another owner");
+    }
+    return s;
 }
 
 /* Who we are there: whose archive, whose leases. The spool is locked, so that nobody else is at
@@ -56,6 +118,7 @@ static enum ds_status introduce(const struct database *d, const struct config *c
         return s;
     }
     archive_name(home, c->shared_archive, name);
+    db_set_book(fresh, logkeeper_book(d->services->logkeeper));
     s = db_set_archive(fresh, name, err);
     return s == DS_OK ? db_set_home(fresh, home, d->process, err) : s;
 }
@@ -97,14 +160,19 @@ static enum ds_status bring_up(struct database *d, struct ds_error *err)
 {
     DS_AUTO(settings_auto) struct settings *settings = services_settings(d->services);
     const struct config *c = settings_config(settings);
-    char *url = NULL;
-    enum ds_status s = ensure_server(d, c, &url, err);
+    DS_AUTO(addresses_free) struct addresses addresses = {NULL, NULL};
+    enum ds_status s = ensure_server(d, c, &addresses, err);
     if (s == DS_OK) {
-        s = ensure_pool(d, c, url, err);
+        s = ensure_pool(d, c, addresses.node, err);
     }
-    free(url);
     if (s == DS_OK) {
-        s = db_migrate(d->db, err);
+        s = migrate(d, &addresses, c->ae_title, err);
+    }
+    if (s == DS_OK) {
+        s = logkeeper_take_up(d->services->logkeeper, d->db, err);
+    }
+    if (s == DS_OK) {
+        messenger_take_up(d->services, d->db);
     }
     uint64_t count = 0;
     if (s == DS_OK) {

@@ -105,10 +105,35 @@ static void point_row_here(struct description *d)
     d->row.path = d->path;
 }
 
+void description_free(struct description *d)
+{
+    attributes_free(&d->attributes);
+    d->row.attributes = attributes_of(&d->attributes);
+}
+
 void description_set_callers(struct description *d, const char *calling_ae, const char *called_ae)
 {
     (void)snprintf(d->calling_ae, sizeof(d->calling_ae), "%s", calling_ae);
     (void)snprintf(d->called_ae, sizeof(d->called_ae), "%s", called_ae);
+}
+
+static enum ds_status read_texts(struct description *d, const struct dicom_dataset *set,
+                                 struct ds_error *err)
+{
+    enum ds_status s = read_identity(d, set, err);
+    if (s == DS_OK) {
+        s = attributes_read(&d->attributes, set, err);
+    }
+    d->row.attributes = attributes_of(&d->attributes);
+    return s;
+}
+
+enum ds_status description_of_dataset(struct description *d, const struct dicom_dataset *set,
+                                      struct ds_error *err)
+{
+    memset(d, 0, sizeof(*d));
+    point_row_here(d);
+    return read_texts(d, set, err);
 }
 
 static enum ds_status describe(struct description *d, struct carrier_original *original,
@@ -120,7 +145,7 @@ static enum ds_status describe(struct description *d, struct carrier_original *o
     const uint8_t *file = carrier_original_file(original, &len);
     enum ds_status s = part10_read(&d->meta, file, len, err);
     if (s == DS_OK) {
-        s = read_identity(d, carrier_original_dataset(original), err);
+        s = read_texts(d, carrier_original_dataset(original), err);
     }
     if (s != DS_OK) {
         return s;
@@ -141,6 +166,7 @@ enum ds_status description_make(struct description *d, const uint8_t *file, size
                                 struct ds_error *err)
 {
     DS_AUTO(carrier_original_auto) struct carrier_original *original = NULL;
+    d->attributes = (struct attributes){0};
     const enum ds_status s = carrier_original_load(&original, file, len, err);
     return s == DS_OK ? describe(d, original, err) : s;
 }
@@ -150,6 +176,7 @@ enum ds_status description_open(struct description *d, const char *path, const u
 {
     DS_AUTO(carrier_original_auto) struct carrier_original *opened = NULL;
     *original = NULL;
+    d->attributes = (struct attributes){0};
     enum ds_status s = carrier_original_open_hashed(&opened, path, file_hash, err);
     if (s == DS_OK) {
         s = describe(d, opened, err);

@@ -8,6 +8,7 @@
 #include "carrier/carrier.h"
 #include "db/db.h"
 #include "node/archive.h"
+#include "node/attributes.h"
 #include "node/part10.h"
 
 struct description {
@@ -19,10 +20,12 @@ struct description {
     char accession[DB_TEXT_BYTES], patient_id[DB_TEXT_BYTES], patient_name[DB_TEXT_BYTES];
     char study_date[32], study_description[DB_TEXT_BYTES], modality[32];
     char path[ARCHIVE_PATH_BYTES];
+    struct attributes attributes;
 };
 
-/* Fills everything but path, received_us and restored_from; kind is carrier, report or original, as
- * the bytes say. DS_EFORMAT: not DICOM, or without the UIDs that make an instance. */
+/* Fills everything but path, received_us and restored_from, and is freed in either case; kind is
+ * carrier, report or original, as the bytes say. DS_EFORMAT: not DICOM, or without the UIDs that
+ * make an instance. */
 DS_CHECKED enum ds_status description_make(struct description *d, const uint8_t *file, size_t len,
                                            struct ds_error *err);
 /* The same from a file that is mapped; *original, without its samples, is the caller's. file_hash:
@@ -31,6 +34,11 @@ DS_CHECKED enum ds_status description_open(struct description *d, const char *pa
                                            const uint8_t *file_hash,
                                            struct carrier_original **original,
                                            struct ds_error *err);
+/* Only what the data set says of itself: UIDs, texts and attributes, no hashes. Likewise freed. */
+DS_CHECKED enum ds_status description_of_dataset(struct description *d,
+                                                 const struct dicom_dataset *set,
+                                                 struct ds_error *err);
+void description_free(struct description *d);
 void description_set_callers(struct description *d, const char *calling_ae, const char *called_ae);
 
 #endif

@@ -30,6 +30,7 @@ void draft_free(struct draft *d)
     free(d->report_ids);
     free(d->absences);
     free(d->recalls);
+    free(d->collided_ids);
     ds_bytes_free(&d->saved);
 }
 
@@ -114,6 +115,11 @@ enum ds_status draft_add_recall(struct draft *d, const struct db_planned_recall 
     return s;
 }
 
+enum ds_status draft_add_collided(struct draft *d, int64_t id, struct ds_error *err)
+{
+    return add_id(&d->collided_ids, &d->collided_room, &d->collided_count, id, err);
+}
+
 bool draft_is_empty(const struct draft *d)
 {
     return d->instance_count == 0 && d->report_count == 0;
@@ -166,6 +172,8 @@ enum ds_status draft_commit(const struct draft *d, struct db *db, int *generatio
         .absence_count = d->absence_count,
         .recalls = d->recalls,
         .recall_count = d->recall_count,
+        .collided_ids = d->collided_ids,
+        .collided_count = d->collided_count,
     };
     return db_plan_commit(db, &plan, generation, err);
 }

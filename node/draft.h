@@ -23,6 +23,8 @@ struct draft {
     size_t absence_count, absence_room;
     struct db_planned_recall *recalls;
     size_t recall_count, recall_room;
+    int64_t *collided_ids;
+    size_t collided_count, collided_room;
     struct ds_bytes saved; /* the capsule, sealed to ourselves */
     uint8_t capsule_id[16];
     uint32_t shares_total, shares_needed;
@@ -45,6 +47,8 @@ DS_CHECKED enum ds_status
 draft_add_absence(struct draft *d, const struct db_planned_absence *absence, struct ds_error *err);
 DS_CHECKED enum ds_status draft_add_recall(struct draft *d, const struct db_planned_recall *recall,
                                            struct ds_error *err);
+/* Held because of its UID: listed in quarantine. */
+DS_CHECKED enum ds_status draft_add_collided(struct draft *d, int64_t id, struct ds_error *err);
 /* Whether there is anything to commit. */
 bool draft_is_empty(const struct draft *d);
 /* DS_EEXIST: another node planned one of the instances meanwhile. */

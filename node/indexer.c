@@ -8,6 +8,7 @@
 #include "base/metrics.h"
 #include "node/backoff.h"
 #include "node/description.h"
+#include "node/quarantine.h"
 #include "node/thread.h"
 
 #include <errno.h>
@@ -118,24 +119,11 @@ static void set_aside(struct indexer *x, const struct item *item, const char *re
 {
     struct ds_error err = {0};
     const enum ds_status s =
-        archive_quarantine(&x->services->archive, item->spool_path, item->arrival.id, reason, &err);
+        quarantine_set_aside(x->services, item->spool_path, item->arrival.id, reason, &err);
     if (s != DS_OK) {
         try_later(x->services, item, s, &err);
-        return;
-    }
-    if (item->placed) {
+    } else if (item->placed) {
         (void)unlink(item->description.path);
-    }
-    ds_log(DS_LOG_WARNING, "node", "entry=%s quarantined: %s", item->arrival.id, reason);
-    ds_metric_add(DS_METRIC_QUARANTINED, NULL, NULL, 1);
-    char detail[160];
-    (void)snprintf(detail, sizeof(detail), "{\"entry\": \"%s\", \"cause\": \"not an instance\"}",
-                   item->arrival.id);
-    const struct db_event event = {.kind = "quarantined", .actor = "node", .detail = detail};
-    struct db *db = services_db(x->services);
-    if (db == NULL || db_event_add(db, &event, 1, &err) != DS_OK) {
-        ds_log(DS_LOG_WARNING, "node", "entry=%s its quarantine is not in the provenance",
-               item->arrival.id);
     }
 }
 
@@ -344,6 +332,7 @@ static void index_batch(struct indexer *x, struct batch *batch)
     }
     for (size_t i = 0; i < batch->count; i++) {
         carrier_original_free(batch->items[i].original);
+        description_free(&batch->items[i].description);
     }
 }
 

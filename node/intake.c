@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "node/answering.h"
 #include "node/asking.h"
+#include "node/finding.h"
+#include "node/retrieving.h"
 #include "scp/scp.h"
 
 #include <stdlib.h>
@@ -38,7 +40,17 @@ static bool knows(void *context, const struct dicom_peer *peer)
 {
     const struct intake *i = context;
     DS_AUTO(settings_auto) struct settings *settings = services_settings(i->services);
-    return caller(settings, peer) != NULL;
+    const bool known = caller(settings, peer) != NULL;
+    if (!known) {
+        refusals_add(&i->services->refusals, peer->calling_ae, peer->address);
+    }
+    return known;
+}
+
+static void untrusted(void *context, const struct dicom_peer *peer)
+{
+    const struct intake *i = context;
+    refusals_add(&i->services->refusals, "", peer->address);
 }
 
 static bool may(void *context, const struct dicom_peer *peer, enum scp_right right)
@@ -46,10 +58,16 @@ static bool may(void *context, const struct dicom_peer *peer, enum scp_right rig
     const struct intake *i = context;
     DS_AUTO(settings_auto) struct settings *settings = services_settings(i->services);
     const struct config_peer *known = caller(settings, peer);
-    const unsigned bit = right == SCP_RIGHT_STORE    ? CONFIG_MAY_STORE
-                         : right == SCP_RIGHT_COMMIT ? CONFIG_MAY_COMMIT
-                                                     : CONFIG_MAY_ECHO;
-    return known != NULL && (known->may & bit) != 0;
+    static const unsigned bits[] = {
+        [SCP_RIGHT_ECHO] = CONFIG_MAY_ECHO,     [SCP_RIGHT_STORE] = CONFIG_MAY_STORE,
+        [SCP_RIGHT_COMMIT] = CONFIG_MAY_COMMIT, [SCP_RIGHT_FIND] = CONFIG_MAY_FIND,
+        [SCP_RIGHT_MOVE] = CONFIG_MAY_MOVE,     [SCP_RIGHT_GET] = CONFIG_MAY_GET};
+    /* A view is for looking: whoever stores names us by our own title. */
+    if (right == SCP_RIGHT_STORE &&
+        config_view_of(settings_config(settings), peer->called_ae) != CONFIG_VIEW_ORIGINALS) {
+        return false;
+    }
+    return known != NULL && (known->may & bits[right]) != 0;
 }
 
 static void closed(void *context, const struct dicom_peer *peer, unsigned count)
@@ -100,6 +118,53 @@ static void done(void *context, uint64_t token, bool taken)
     offers_done(i->services->offers, token, taken);
 }
 
+/* ---- query and retrieval ---- */
+
+static void move(void *context, const struct dicom_operation_request *request,
+                 struct dicom_operation *operation)
+{
+    retrieving_move(((const struct intake *)context)->services, request, operation);
+}
+
+static void get(void *context, const struct dicom_operation_request *request,
+                struct dicom_operation *operation)
+{
+    retrieving_get(((const struct intake *)context)->services, request, operation);
+}
+
+/* ---- what we have moved to us ---- */
+
+static uint16_t divert(void *context, const struct dicom_store_request *request, void **sink)
+{
+    const struct intake *i = context;
+    return awaited_divert(&i->services->awaited, request, sink);
+}
+
+static void find(void *context, const struct dicom_operation_request *request,
+                 struct dicom_operation *operation)
+{
+    const struct intake *i = context;
+    finding_answer(i->services, request, operation);
+}
+
+/* Those of the views; borrowed from the configuration. */
+static enum ds_status more_titles(const struct config *c, const char ***out, size_t *count,
+                                  struct ds_error *err)
+{
+    const struct config_list *const lists[] = {&c->query.carriers, &c->query.restored};
+    *count = 0;
+    *out = calloc(c->query.carriers.count + c->query.restored.count + 1, sizeof(**out));
+    if (*out == NULL) {
+        return ds_fail(err, DS_ENOMEM, "out of memory");
+    }
+    for (size_t i = 0; i < DS_ARRAY_SIZE(lists); i++) {
+        for (size_t j = 0; j < lists[i]->count; j++) {
+            (*out)[(*count)++] = lists[i]->items[j];
+        }
+    }
+    return DS_OK;
+}
+
 static enum ds_status start_one(struct intake *i, const struct config *c, uint16_t port,
                                 const struct dicom_tls *tls, struct scp **out, struct ds_error *err)
 {
@@ -109,19 +174,42 @@ static enum ds_status start_one(struct intake *i, const struct config *c, uint16
                                               .reported = reported,
                                               .due = due,
                                               .done = done};
-    const struct scp_policy policy = {
-        .context = i, .knows = knows, .may = may, .closed = closed, .commitment = &commitment};
+    const struct scp_policy policy = {.context = i,
+                                      .knows = knows,
+                                      .untrusted = untrusted,
+                                      .may = may,
+                                      .divert = divert,
+                                      .divert_data = awaited_data,
+                                      .divert_end = awaited_complete,
+                                      .closed = closed,
+                                      .commitment = &commitment,
+                                      .find = find,
+                                      .move = move,
+                                      .get = get};
+    if (port == 0) {
+        return DS_OK;
+    }
+    const char **titles = NULL;
+    size_t title_count = 0;
+    enum ds_status s = more_titles(c, &titles, &title_count, err);
+    if (s != DS_OK) {
+        return s;
+    }
     const struct dicom_listener_options options = {
         .address = c->address,
         .port = port,
         .ae_title = c->ae_title,
+        .more_ae_titles = titles,
+        .more_ae_title_count = title_count,
         .max_associations = c->max_associations,
         .timeout_s = (unsigned)(c->dicom_timeout_ms / 1000),
         .transfer_syntaxes = (const char *const *)c->transfer_syntaxes.items,
         .transfer_syntax_count = c->transfer_syntaxes.count,
         .only_known_classes = c->only_known_sop_classes,
         .tls = tls};
-    return port == 0 ? DS_OK : scp_start(out, &options, i->services->spool, &policy, err);
+    s = scp_start(out, &options, i->services->spool, &policy, err);
+    free(titles);
+    return s;
 }
 
 enum ds_status intake_start(struct intake **out, struct services *services, struct ds_error *err)

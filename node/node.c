@@ -11,11 +11,16 @@
 #include "node/control.h"
 #include "node/database.h"
 #include "node/deliverer.h"
+#include "node/describer.h"
 #include "node/dropfolder.h"
 #include "node/indexer.h"
 #include "node/intake.h"
+#include "node/logkeeper.h"
+#include "node/messenger.h"
 #include "node/operator.h"
+#include "node/readback.h"
 #include "node/retention.h"
+#include "node/stamper.h"
 #include "node/thread.h"
 #include "node/watch.h"
 
@@ -45,6 +50,10 @@ struct node {
     struct deliverer *deliverer;
     struct committer *committer;
     struct retention *retention;
+    struct readback *readback;
+    struct messenger *messenger;
+    struct stamper *stamper;
+    struct describer *describer;
     struct thread waker;
     bool waker_started;
 };
@@ -91,6 +100,8 @@ static enum ds_status open_spool(struct node *n, const struct config *c, struct 
     const struct spool_options options = {.folder = folder,
                                           .min_free_bytes = c->min_free_bytes,
                                           .journal_bytes = c->journal_bytes,
+                                          .hash = c->hash == CONFIG_HASH_BLAKE3 ? DS_DIGEST_BLAKE3
+                                                                                : DS_DIGEST_SHA256,
                                           .arrived = arrived,
                                           .context = &n->services};
     return spool_open(&n->services.spool, &options, err);
@@ -113,6 +124,9 @@ static enum ds_status open_state(struct node *n, struct ds_error *err)
     if (s == DS_OK) {
         s = offers_new(&n->services.offers, err);
     }
+    if (s == DS_OK) {
+        s = logkeeper_new(&n->services.logkeeper, &n->services, err);
+    }
     return s == DS_OK ? open_spool(n, c, err) : s;
 }
 
@@ -133,6 +147,9 @@ static enum ds_status start_threads(struct node *n, struct ds_error *err)
     struct services *services = &n->services;
     enum ds_status s = indexer_start(&n->indexer, services, err);
     if (s == DS_OK) {
+        s = recorder_start(&services->recorder, services, err);
+    }
+    if (s == DS_OK) {
         s = intake_start(&n->intake, services, err);
     }
     if (s == DS_OK) {
@@ -145,6 +162,9 @@ static enum ds_status start_threads(struct node *n, struct ds_error *err)
     }
     if (s == DS_OK) {
         s = database_start(&n->database, services, err);
+    }
+    if (s == DS_OK) {
+        s = logkeeper_start(services->logkeeper, err);
     }
     if (s == DS_OK) {
         s = completer_start(&n->completer, services, err);
@@ -160,6 +180,18 @@ static enum ds_status start_threads(struct node *n, struct ds_error *err)
     }
     if (s == DS_OK) {
         s = retention_start(&n->retention, services, err);
+    }
+    if (s == DS_OK) {
+        s = readback_start(&n->readback, services, err);
+    }
+    if (s == DS_OK) {
+        s = messenger_start(&n->messenger, services, err);
+    }
+    if (s == DS_OK) {
+        s = stamper_start(&n->stamper, services, err);
+    }
+    if (s == DS_OK) {
+        s = describer_start(&n->describer, services, err);
     }
     if (s == DS_OK) {
         s = thread_start(&n->waker, wake, services, err);
@@ -209,6 +241,15 @@ enum ds_status node_start(struct node **out, const char *config_path, struct ds_
 
 /* ---- reload ---- */
 
+static bool lists_differ(const struct config_list *a, const struct config_list *b)
+{
+    bool same = a->count == b->count;
+    for (size_t i = 0; same && i < a->count; i++) {
+        same = strcmp(a->items[i], b->items[i]) == 0;
+    }
+    return !same;
+}
+
 static bool differ(const char *a, const char *b)
 {
     return (a == NULL) != (b == NULL) || (a != NULL && b != NULL && strcmp(a, b) != 0);
@@ -231,10 +272,15 @@ static void say_what_needs_restart(const struct config *before, const struct con
         {differ(before->shared_archive, after->shared_archive), "node.shared_archive"},
         {differ(before->control_group, after->control_group), "node.control_group"},
         {differ(before->database_url, after->database_url), "database.url"},
+        {differ(before->database_migrate_url, after->database_migrate_url), "database.migrate_url"},
+        {differ(before->key, after->key), "node.key (for the provenance log)"},
         {differ(before->web_address, after->web_address), "node.web.address"},
         {before->web_port != after->web_port, "node.web.port"},
+        {lists_differ(&before->query.carriers, &after->query.carriers), "query.views.carriers"},
+        {lists_differ(&before->query.restored, &after->query.restored), "query.views.restored"},
         {before->min_free_bytes != after->min_free_bytes, "node.min_free"},
         {before->journal_bytes != after->journal_bytes, "node.journal"},
+        {before->hash != after->hash, "node.hash"},
     };
     for (size_t i = 0; i < DS_ARRAY_SIZE(fixed); i++) {
         if (fixed[i].changed) {
@@ -265,6 +311,7 @@ enum ds_status node_reload(struct node *n, struct ds_error *err)
 static bool stop_threads(struct node *n, int64_t until_ms)
 {
     bool clean = control_stop(n->control, until_ms);
+    clean = recorder_stop(n->services.recorder, until_ms) && clean;
     clean = watch_stop(n->watch, until_ms) && clean;
     clean = indexer_stop(n->indexer, until_ms) && clean;
     clean = completer_stop(n->completer, until_ms) && clean;
@@ -272,10 +319,15 @@ static bool stop_threads(struct node *n, int64_t until_ms)
     clean = deliverer_stop(n->deliverer, until_ms) && clean;
     clean = committer_stop(n->committer, until_ms) && clean;
     clean = retention_stop(n->retention, until_ms) && clean;
+    clean = readback_stop(n->readback, until_ms) && clean;
+    clean = messenger_stop(n->messenger, until_ms) && clean;
+    clean = stamper_stop(n->stamper, until_ms) && clean;
+    clean = describer_stop(n->describer, until_ms) && clean;
     if (n->waker_started) {
         clean = thread_join(&n->waker, until_ms) && clean;
     }
-    return clean;
+    /* The last: what the others wrote is under its last head. */
+    return logkeeper_stop(n->services.logkeeper, until_ms) && clean;
 }
 
 bool node_stop(struct node *n)
@@ -291,6 +343,7 @@ bool node_stop(struct node *n)
         return false;
     }
     database_stop(n->database);
+    logkeeper_free(n->services.logkeeper);
     services_finish(&n->services);
     free(n->config_path);
     free(n);

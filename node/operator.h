@@ -13,9 +13,27 @@
  *   peer echo         {peer}                                             one row: answered, ms,
  * cause peer pause        {peer, reason}                                     one row: changed peer
  * resume       {peer}                                             one row: changed
+ *   quarantine list   {peer, state, study, class, all, limit, after}     a row each
+ *   quarantine show   {id}                                               a row with its inspection
+ *   quarantine read   {id, offset}                         one row: total, bytes, base64
+ *   quarantine release {ids, reason, retry}                a row each: id, done, cause
+ *   quarantine discard {ids, reason}                       a row each: id, done, cause
+ *   audit read-back   {peer, sample, study, since}      its findings, then the run
+ *   audit read-back-show {peer, run}                    the same of a run that was
+ *   audit log         {study, patient, peer, kind, instance, since, until, limit}   a row each
+ *   audit export      the same without limit                                        a row each
+ *   audit prove       {instance}                                         a row for each line
+ *   audit head        {}                                                 a row for each line
+ *   audit seen        {peer}                                             a row for each line
+ *   audit prefix      {log, old, size}                                   one row: hashes
+ *   audit witness     {key, certificate, log, size, root, at, signature} one row: size
+ *   audit verify      {}                            a row for each finding, and one of counts
  *
  * Every argument but id, study and peer (of a peer verb) may be left out. retry and cancel want a
  * condition, or all: true. Rows have no patient's data but what names a study.
+ * Every argument but id, ids, offset, study and peer (of a peer verb), and the reason of a
+ * decision, may be left out. retry and cancel want a condition, or all: true. Rows have no
+ * patient's data but what names a study.
  */
 #ifndef DICOMSTEGO_NODE_OPERATOR_H
 #define DICOMSTEGO_NODE_OPERATOR_H
@@ -42,6 +60,10 @@ typedef enum ds_status operator_run(void *services, const struct control_request
                                     struct control_answer *answer, struct ds_error *err);
 operator_run operator_delivery_list, operator_delivery_show, operator_delivery_retry,
     operator_delivery_cancel, operator_study_list, operator_study_show, operator_study_complete,
-    operator_peer_list, operator_peer_echo, operator_peer_pause, operator_peer_resume;
+    operator_peer_list, operator_peer_echo, operator_peer_pause, operator_peer_resume,
+    operator_read_back, operator_read_back_show, operator_quarantine_list, operator_quarantine_show,
+    operator_quarantine_read, operator_quarantine_release, operator_quarantine_discard,
+    operator_audit_log, operator_audit_export, operator_audit_prove, operator_audit_head,
+    operator_audit_seen, operator_audit_prefix, operator_audit_verify, operator_audit_witness;
 
 #endif

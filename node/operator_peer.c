@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "db/operate.h"
+#include "db/readback.h"
 #include "node/calling.h"
 #include "scu/scu.h"
 
@@ -22,6 +23,22 @@ static const struct db_peer_state *state_named(const struct db_peer_state *state
     return NULL;
 }
 
+/* What read-backs say of it. */
+struct profiles {
+    struct db_peer_profile *items;
+    size_t count;
+};
+
+static enum db_back_profile profile_of(const struct profiles *p, const char *peer)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        if (strcmp(p->items[i].peer, peer) == 0) {
+            return p->items[i].profile;
+        }
+    }
+    return DB_PROFILE_UNKNOWN;
+}
+
 static json_t *text_or_null(const char *text)
 {
     return text != NULL && text[0] != '\0' ? control_text(text) : json_null();
@@ -29,7 +46,7 @@ static json_t *text_or_null(const char *text)
 
 /* peer: NULL, when something is owed to who is no longer in the configuration. */
 static json_t *row_of(const char *name, const struct config_peer *peer,
-                      const struct db_peer_state *state)
+                      const struct db_peer_state *state, enum db_back_profile profile)
 {
     static const char *const tls[] = {
         [CONFIG_TLS_NONE] = "none", [CONFIG_TLS_SERVER] = "server", [CONFIG_TLS_MUTUAL] = "mutual"};
@@ -52,6 +69,7 @@ static json_t *row_of(const char *name, const struct config_peer *peer,
                                   json_integer((json_int_t)s->counts[i]));
     }
     (void)json_object_set_new(row, "deliveries", counts);
+    (void)json_object_set_new(row, "profile", json_string(db_back_profile_name(profile)));
     return row;
 }
 
@@ -61,6 +79,7 @@ enum ds_status operator_peer_list(void *services, const struct control_request *
     struct db *db = NULL;
     struct db_peer_state *states = NULL;
     size_t count = 0;
+    struct profiles profiles = {NULL, 0};
     enum ds_status s = operator_arguments(request, err, "{}");
     if (s == DS_OK) {
         s = operator_db(services, &db, err);
@@ -68,18 +87,28 @@ enum ds_status operator_peer_list(void *services, const struct control_request *
     if (s == DS_OK) {
         s = db_peer_states(db, true, &states, &count, err);
     }
+    if (s == DS_OK) {
+        s = db_peer_profiles(db, NULL, &profiles.items, &profiles.count, err);
+    }
     DS_AUTO(settings_auto) struct settings *settings = services_settings(services);
     const struct config *c = settings_config(settings);
     for (size_t i = 0; i < c->peer_count && s == DS_OK; i++) {
         const char *name = c->peers[i].name;
-        s = control_row(answer, row_of(name, &c->peers[i], state_named(states, count, name)), err);
+        s = control_row(answer,
+                        row_of(name, &c->peers[i], state_named(states, count, name),
+                               profile_of(&profiles, name)),
+                        err);
     }
     for (size_t i = 0; i < count && s == DS_OK; i++) {
         if (config_peer_named(c, states[i].peer) == NULL) {
-            s = control_row(answer, row_of(states[i].peer, NULL, &states[i]), err);
+            s = control_row(
+                answer,
+                row_of(states[i].peer, NULL, &states[i], profile_of(&profiles, states[i].peer)),
+                err);
         }
     }
     free(states);
+    free(profiles.items);
     return s;
 }
 

@@ -6,7 +6,7 @@
 #include "base/metrics.h"
 #include "dicom/transfer_syntax.h"
 #include "node/backoff.h"
-#include "node/part10.h"
+#include "node/outgoing.h"
 #include "node/syntax.h"
 
 #include <stdio.h>
@@ -30,6 +30,7 @@ static void decide(struct parcel *p, enum db_delivery_state state, const char *c
     p->result.cause = p->cause;
     p->result.retry_after_ms = retry_after_ms;
     p->result.sent_sop_uid = state == DB_SENT ? p->sent_uid : "";
+    p->result.sent_beside_uid = state == DB_SENT ? p->beside_uid : "";
     p->decided = true;
 }
 
@@ -78,10 +79,21 @@ static void decide_by_outcome(const struct worker *w, struct parcel *p, const st
     say(w, DS_LOG_WARNING, p, status);
 }
 
+/* A file that is not there, or not the one that was indexed, may be put right behind our back: the
+ * journal writes again what a power cut took, an archive is mounted. So it gets a few tries. */
+#define ARCHIVE_TRIES 4U
+
+static bool may_pass(const struct parcel *p, enum ds_status status)
+{
+    return status == DS_EIO || status == DS_ENOMEM ||
+           ((status == DS_ENOTFOUND || status == DS_EAUTH) &&
+            p->delivery->attempts + 1 < ARCHIVE_TRIES);
+}
+
 /* What our own side could not do: disk and database pass, the rest does not. */
 static void decide_by_error(const struct worker *w, struct parcel *p, const struct ds_error *err)
 {
-    if (err->status == DS_EIO || err->status == DS_ENOMEM) {
+    if (may_pass(p, err->status)) {
         decide_to_retry(w, p, err->text);
     } else {
         decide(p, DB_FAILED, err->text, 0);
@@ -180,36 +192,11 @@ static struct scu_outcome send_object(struct worker *w, const struct scu_object 
     return outcome;
 }
 
-/* What went out is not the file that came in: the operator should be able to see it. */
-static void note_decoded(struct scu_outcome *o, const char *own, const char *sent)
-{
-    const struct dicom_transfer_syntax *from = dicom_transfer_syntax_of(own);
-    const struct dicom_transfer_syntax *to = dicom_transfer_syntax_of(sent);
-    if (o->verdict == SCU_DELIVERED && from != NULL && to != NULL && from->coding != DICOM_NATIVE &&
-        to->coding == DICOM_NATIVE) {
-        (void)snprintf(o->cause, sizeof(o->cause),
-                       "sent decoded, in %s: the peer does not accept %s", to->name, from->name);
-    }
-}
-
 static enum ds_status send_as_is(struct worker *w, const struct db_delivery *d, const char *syntax,
                                  struct scu_outcome *outcome, struct ds_error *err)
 {
-    DS_AUTO(ds_map_close) struct ds_map file = {0};
-    DS_AUTO(ds_bytes_free) struct ds_bytes rewritten = DS_BYTES_LARGE(DICOM_FILE_MAX_BYTES);
-    DS_AUTO(dicom_dataset_auto) struct dicom_dataset *set = NULL;
-    struct part10 meta = {0};
-    enum ds_status s = protector_map_file(&d->instance, &file, err);
-    if (s == DS_OK) {
-        s = part10_read(&meta, file.data, file.len, err);
-    }
-    const bool same = strcmp(meta.transfer_syntax, syntax) == 0;
-    if (s == DS_OK && !same) {
-        s = dicom_dataset_view(&set, file.data, file.len, NULL, err);
-    }
-    if (s == DS_OK && !same) {
-        s = dicom_dataset_write(set, syntax, &rewritten, err);
-    }
+    DS_AUTO(outgoing_free) struct outgoing out = {0};
+    const enum ds_status s = outgoing_load(&d->instance, syntax, &out, err);
     if (s != DS_OK) {
         return s;
     }
@@ -217,11 +204,13 @@ static enum ds_status send_as_is(struct worker *w, const struct db_delivery *d, 
         .sop_class_uid = d->instance.sop_class_uid,
         .sop_instance_uid = d->instance.sop_uid,
         .transfer_syntax = syntax,
-        .data = same ? file.data + meta.dataset_offset : rewritten.data,
-        .len = same ? file.len - meta.dataset_offset : rewritten.len,
+        .data = out.data,
+        .len = out.len,
     };
     *outcome = send_object(w, &object);
-    note_decoded(outcome, meta.transfer_syntax, syntax);
+    if (outcome->verdict == SCU_DELIVERED) {
+        outgoing_note(out.stored_in, syntax, outcome->cause, sizeof(outcome->cause));
+    }
     return DS_OK;
 }
 
@@ -239,6 +228,8 @@ static void note_made(struct parcel *p, const struct carrier_made *made)
 {
     struct db_delivery_result *r = &p->result;
     (void)snprintf(p->sent_uid, sizeof(p->sent_uid), "%s", made->sop_instance_uid);
+    (void)snprintf(p->beside_uid, sizeof(p->beside_uid), "%s",
+                   made->beside.len > 0 ? made->beside_sop_instance_uid : "");
     memcpy(r->sent_pixel_hash, made->hashes.pixel, DS_SHA256_BYTES);
     memcpy(r->sent_dataset_hash, made->hashes.dataset, DS_SHA256_BYTES);
     memcpy(r->sent_file_hash, made->hashes.file, DS_SHA256_BYTES);

@@ -19,6 +19,7 @@ struct parcel {
     const struct db_delivery *delivery; /* borrowed */
     struct db_delivery_result result;
     char sent_uid[DICOM_UID_BYTES];
+    char beside_uid[DICOM_UID_BYTES]; /* "" when the instance beside a sidecar kept its own */
     char cause[DS_ERROR_TEXT_BYTES];
     bool decided;
     struct lease *lease;

@@ -6,7 +6,10 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "carrier/carrier.h"
+#include "db/quarantine.h"
 #include "node/protector.h"
+#include "node/transparency.h"
+#include "node/witness.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,10 +75,12 @@ struct sealing {
     const struct stego_certificate **recipients;
     size_t recipient_count;
     struct stego_capsule *capsule;
+    struct transparency transparency;
 };
 
 static void sealing_free(struct sealing *s)
 {
+    transparency_free(&s->transparency);
     carrier_plan_free(s->plan);
     free(s->planned);
     free(s->slots);
@@ -201,11 +206,12 @@ static enum ds_status plan_original(struct sealing *s, size_t position, struct d
     DS_AUTO(carrier_original_auto) struct carrier_original *original = NULL;
     enum ds_status status =
         protector_load_original(&s->due->services->originals, instance, &original, err);
-    if (status == DS_EFORMAT || status == DS_EAUTH) {
+    if (status == DS_EFORMAT || status == DS_EAUTH ||
+        (status == DS_ENOTFOUND && archive_has_lost(&s->due->services->archive, instance->path))) {
         ds_log(DS_LOG_ERROR, "node", "instance=%lld quarantined: %s", (long long)instance->id,
                err->text);
-        ds_metric_add(DS_METRIC_QUARANTINED, NULL, NULL, 1);
-        return db_instance_quarantine(s->due->db, instance->id, err->text, err);
+        ds_metric_add(DS_METRIC_QUARANTINED, db_quarantine_class_name(DB_DAMAGED), NULL, 1);
+        return db_instance_quarantine(s->due->db, instance->id, DB_DAMAGED, err->text, err);
     }
     if (status == DS_OK) {
         status = carrier_plan_add(s->plan, original, err);
@@ -229,6 +235,12 @@ static enum ds_status plan_originals(struct sealing *s, struct ds_error *err)
 static enum ds_status seal(struct sealing *s, struct ds_error *err)
 {
     const struct config_protect *p = &s->due->rule->protect;
+    struct stego_tree_head head;
+    const enum ds_status named =
+        witness_name_head(s->due->services, settings_identity(s->due->settings), &head, err);
+    if (named != DS_OK) {
+        return named;
+    }
     const struct stego_seal_request request = {
         .origin = settings_config(s->due->settings)->ae_title,
         .created_utc_us = ds_clock_utc_us(),
@@ -239,13 +251,13 @@ static enum ds_status seal(struct sealing *s, struct ds_error *err)
         .signer = settings_identity(s->due->settings),
         .share_total = 1,
         .redundancy_percent = p->redundancy_percent,
+        .head = head,
     };
     return carrier_plan_seal(s->plan, &request, s->slots, s->planned_count, &s->capsule, err);
 }
 
-/* The reports cannot travel in this study's images. The images do as the rule says; the reports
- * stay unsent, and both are said aloud. */
-static void give_up_reports(struct sealing *s, const char *why)
+/* No image carries anything: all do as the rule says. */
+static void place_without_capsule(struct sealing *s, const char *why)
 {
     const enum carrier_placement placement = unsuitable_placement(&s->due->rule->protect);
     for (size_t i = 0; i < s->planned_count; i++) {
@@ -254,6 +266,12 @@ static void give_up_reports(struct sealing *s, const char *why)
         s->slots[i].share_index = STEGO_NO_SHARE;
         (void)snprintf(s->slots[i].reason, sizeof(s->slots[i].reason), "%.159s", why);
     }
+}
+
+/* The reports cannot travel in this study's images: they stay unsent, which is said aloud. */
+static void give_up_reports(struct sealing *s, const char *why)
+{
+    place_without_capsule(s, why);
     db_reports_free(s->reports, s->report_count);
     s->reports = NULL;
     s->report_count = 0;
@@ -287,19 +305,34 @@ static struct db_planned_delivery delivery_of(const struct carrier_slot *slot, b
     return d;
 }
 
+/* One for each destination. */
+static enum ds_status write_delivery(const struct sealing *s, const struct db_planned_delivery *to,
+                                     struct draft *draft, struct ds_error *err)
+{
+    const struct config_rule *rule = s->due->rule;
+    enum ds_status status = DS_OK;
+    for (size_t p = 0; status == DS_OK && p < rule->send_to.count; p++) {
+        char note[TRANSPARENCY_NOTE_BYTES];
+        struct db_planned_delivery d = *to;
+        d.peer = rule->send_to.items[p];
+        transparency_note(&s->transparency, d.peer, note);
+        if (note[0] != '\0' && d.action == DB_SEND_CARRIER) {
+            transparency_replace(&d, rule->protect.unsuitable, s->again, note);
+        }
+        status = draft_add_delivery(draft, &d, err);
+    }
+    return status;
+}
+
 static enum ds_status write_deliveries(const struct sealing *s, struct draft *draft,
                                        struct ds_error *err)
 {
-    const struct config_list *peers = &s->due->rule->send_to;
     enum ds_status status = DS_OK;
     for (size_t i = 0; status == DS_OK && i < s->planned_count; i++) {
         struct db_planned_delivery d = delivery_of(&s->slots[i], draft->has_capsule);
         d.instance_id = s->due->instances[s->planned[i]].id;
         status = s->again ? DS_OK : draft_add_instance(draft, d.instance_id, err);
-        for (size_t p = 0; status == DS_OK && p < peers->count; p++) {
-            d.peer = peers->items[p];
-            status = draft_add_delivery(draft, &d, err);
-        }
+        status = status == DS_OK ? write_delivery(s, &d, draft, err) : status;
     }
     for (size_t i = 0; status == DS_OK && i < s->report_count; i++) {
         status = draft_add_report(draft, s->reports[i].id, err);
@@ -322,17 +355,25 @@ static enum ds_status keep_capsule(const struct sealing *s, struct draft *draft,
                               &draft->saved, err);
 }
 
-/* A manifest with its signature: 256 bytes at most, with an RSA key of 4096 bits 768. */
-#define TOKEN_MAX_BYTES 768U
+/* A manifest with its signature: 256 bytes at most, with an RSA key of 4096 bits 768. For each
+ * recipient the study key, with RSA of 4096 bits 600. */
+#define TOKEN_MAX_BYTES     768U
+#define RECIPIENT_MAX_BYTES 640U
 
-/* An integrity token needs that and our certificate, whatever the image: the capacity beyond it is
- * not asked for. */
-static size_t enough_bytes(const struct sealing *s)
+/* What one image will have to hold besides its record and the headers: an integrity token needs its
+ * manifest and our certificate, whatever the image; reports are divided among those that are left
+ * when as many as the rule allows are lost. Compressed or not, with room for the sealing. */
+static size_t expected_bytes(const struct sealing *s)
 {
+    const struct config_protect *protect = &s->due->rule->protect;
     const struct stego_identity *own = settings_identity(s->due->settings);
-    return s->due->rule->protect.payload == CONFIG_PAYLOAD_INTEGRITY
-               ? TOKEN_MAX_BYTES + stego_certificate_bytes(stego_identity_certificate(own))
-               : 0;
+    const size_t left = s->due->count - s->due->count * protect->redundancy_percent / 100;
+    size_t documents = 0;
+    for (size_t i = 0; i < s->report_count; i++) {
+        documents += s->documents[i].len;
+    }
+    return TOKEN_MAX_BYTES + stego_certificate_bytes(stego_identity_certificate(own)) +
+           s->recipient_count * RECIPIENT_MAX_BYTES + documents / (left == 0 ? 1 : left);
 }
 
 static enum ds_status prepare_sealing(struct sealing *s, struct ds_error *err)
@@ -340,6 +381,20 @@ static enum ds_status prepare_sealing(struct sealing *s, struct ds_error *err)
     if (settings_identity(s->due->settings) == NULL) {
         return ds_fail(err, DS_ECONFIG, "protecting needs node.key and node.certificate");
     }
+    s->planned = calloc(s->due->count + 1, sizeof(*s->planned));
+    s->slots = calloc(s->due->count + 1, sizeof(*s->slots));
+    if (s->planned == NULL || s->slots == NULL) {
+        return ds_fail(err, DS_ENOMEM, "out of memory");
+    }
+    enum ds_status status = find_recipients(s, err);
+    if (status == DS_OK) {
+        status = transparency_find(s->due, &s->transparency, err);
+    }
+    return status == DS_OK ? find_documents(s, err) : status;
+}
+
+static enum ds_status new_plan(struct sealing *s, size_t expected, struct ds_error *err)
+{
     const struct carrier_plan_options options = {
         .unsuitable = unsuitable_placement(&s->due->rule->protect),
         .attributes = wanted_attributes(&s->due->rule->protect),
@@ -348,28 +403,53 @@ static enum ds_status prepare_sealing(struct sealing *s, struct ds_error *err)
         .measurement = named_measurement(&s->due->rule->protect),
         .references = s->due->renamed,
         .instances = s->due->count,
-        .enough_bytes = enough_bytes(s),
+        .expected_bytes = expected,
     };
-    s->planned = calloc(s->due->count + 1, sizeof(*s->planned));
-    s->slots = calloc(s->due->count + 1, sizeof(*s->slots));
-    if (s->planned == NULL || s->slots == NULL) {
-        return ds_fail(err, DS_ENOMEM, "out of memory");
-    }
-    enum ds_status status = carrier_plan_new(&s->plan, &options, err);
-    if (status == DS_OK) {
-        status = find_recipients(s, err);
-    }
-    return status == DS_OK ? find_documents(s, err) : status;
+    carrier_plan_free(s->plan);
+    s->plan = NULL;
+    s->planned_count = 0;
+    stego_capsule_free(s->capsule);
+    s->capsule = NULL;
+    return carrier_plan_new(&s->plan, &options, err);
 }
 
-/* With nothing to carry them, the reports wait: see late_reports. */
-static enum ds_status plan_and_seal(struct sealing *s, struct ds_error *err)
+static enum ds_status plan_with(struct sealing *s, size_t expected, struct ds_error *err)
 {
-    enum ds_status status = prepare_sealing(s, err);
+    enum ds_status status = new_plan(s, expected, err);
     if (status == DS_OK) {
         status = plan_originals(s, err);
     }
     return status == DS_OK && s->planned_count > 0 ? seal(s, err) : status;
+}
+
+/* One trial for each image, and only where that leaves somebody out are all measured. With nothing
+ * to carry them, the reports wait: see late_reports. */
+static enum ds_status plan_and_seal(struct sealing *s, struct ds_error *err)
+{
+    enum ds_status status = prepare_sealing(s, err);
+    if (status == DS_OK) {
+        status = plan_with(s, expected_bytes(s), err);
+    }
+    return s->plan != NULL && carrier_plan_is_short(s->plan) ? plan_with(s, 0, err) : status;
+}
+
+/* Is there nobody who may have a carrier, nor a sidecar in its place? */
+static bool nobody_gets_it(const struct sealing *s)
+{
+    return s->transparency.all && s->due->rule->protect.unsuitable != CONFIG_UNSUITABLE_SIDECAR;
+}
+
+static void give_up_capsule(struct sealing *s)
+{
+    char note[TRANSPARENCY_NOTE_BYTES];
+    transparency_note(&s->transparency, s->due->rule->send_to.items[0], note);
+    stego_capsule_free(s->capsule);
+    s->capsule = NULL;
+    if (s->report_count > 0) {
+        give_up_reports(s, note);
+    } else {
+        place_without_capsule(s, note);
+    }
 }
 
 static enum ds_status write_plan(const struct sealing *s, struct draft *draft, struct ds_error *err)
@@ -387,6 +467,12 @@ static enum ds_status protect(const struct due_study *due, struct draft *draft,
     if (status == DS_ECAPACITY && s.planned_count > 0) {
         give_up_reports(&s, why.text);
         status = DS_OK;
+    }
+    if (status == DS_OK && nobody_gets_it(&s)) {
+        give_up_capsule(&s);
+    }
+    if (status == DS_OK) {
+        status = transparency_say(&s.transparency, due, &why);
     }
     status = status == DS_OK && s.planned_count > 0 ? write_plan(&s, draft, err)
              : status == DS_OK                      ? DS_OK
@@ -407,7 +493,7 @@ static enum ds_status protect_again(const struct due_study *due, struct db_insta
     again.count = 1;
     struct sealing s = {.due = &again, .again = true};
     enum ds_status status = plan_and_seal(&s, err);
-    *done = status == DS_OK && s.planned_count == 1 && s.report_count > 0;
+    *done = status == DS_OK && s.planned_count == 1 && s.report_count > 0 && !nobody_gets_it(&s);
     if (*done) {
         status = write_plan(&s, draft, err);
     }

@@ -103,7 +103,10 @@ struct carrier_hiding protector_hiding(const struct config_protect *p)
     static const enum stego_effort efforts[] = {[CONFIG_EFFORT_FAST] = STEGO_FAST,
                                                 [CONFIG_EFFORT_BALANCED] = STEGO_BALANCED,
                                                 [CONFIG_EFFORT_BEST] = STEGO_BEST};
+    const bool is_lsb = p->method == CONFIG_METHOD_LSB;
     return (struct carrier_hiding){
+        .method = is_lsb ? &stego_method_lsb : &stego_method_rdh,
+        .lsb = {.planes = p->planes, .is_reversible = p->reversible, .dna_rule = p->dna_rule},
         .effort = efforts[p->effort],
         .max_difference = p->max_difference,
         .min_psnr_db = p->min_psnr_db,

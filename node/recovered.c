@@ -69,6 +69,7 @@ static enum ds_status take_in(struct recovery *r, const struct made_here *made,
     if (s == DS_OK) {
         s = store(r, d, made, &row, err);
     }
+    description_free(d);
     free(d);
     if (s != DS_OK || draft_has_instance(r->draft, row.instance_id)) {
         return s;

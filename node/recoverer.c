@@ -4,7 +4,9 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "node/protector.h"
+#include "node/quarantine.h"
 #include "node/recovery.h"
+#include "node/witness.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,7 +71,8 @@ static enum ds_status refuse_one(struct recovery *r, const struct db_instance *c
            (long long)carrier->study_id, (long long)carrier->id, ds_status_name(why), reason);
     r->refused_count++;
     ds_metric_add(DS_METRIC_REFUSED, NULL, NULL, 1);
-    ds_metric_add(DS_METRIC_QUARANTINED, NULL, NULL, 1);
+    const enum db_quarantine_class class_ = quarantine_class_of(why);
+    ds_metric_add(DS_METRIC_QUARANTINED, db_quarantine_class_name(class_), NULL, 1);
     const struct db_event event = {.kind = "refused",
                                    .instance_id = carrier->id,
                                    .study_id = carrier->study_id,
@@ -78,7 +81,7 @@ static enum ds_status refuse_one(struct recovery *r, const struct db_instance *c
     struct db_event filled = event;
     memcpy(filled.before, carrier->file_hash, DS_SHA256_BYTES);
     const enum ds_status s = db_event_add(r->due->db, &filled, 1, err);
-    return s == DS_OK ? db_instance_quarantine(r->due->db, carrier->id, reason, err) : s;
+    return s == DS_OK ? db_instance_quarantine(r->due->db, carrier->id, class_, reason, err) : s;
 }
 
 /* Takes a carrier out of the flow, and with a sidecar what nobody vouches for now. The others go
@@ -178,6 +181,18 @@ static enum ds_status wait_for_instance(struct recovery *r, const struct db_inst
     return DS_OK;
 }
 
+/* A capsule is sealed with one head. */
+static enum ds_status witness_once(const struct recovery *r, struct capsule_group *group,
+                                   const struct stego_manifest *manifest, struct ds_error *err)
+{
+    if (group->witnessed) {
+        return DS_OK;
+    }
+    const enum ds_status s = witness_manifest(r->due->services, r->due->db, r->due->settings, manifest, err);
+    group->witnessed = s == DS_OK;
+    return s;
+}
+
 static enum ds_status restore(struct recovery *r, size_t position, struct carrier_found *found,
                               bool last, struct ds_error *err)
 {
@@ -187,6 +202,9 @@ static enum ds_status restore(struct recovery *r, size_t position, struct carrie
     enum ds_status s = group_of(r, stego_part_manifest(part)->capsule_id, &group, err);
     if (s == DS_OK) {
         s = stego_collector_add(group->collector, part, err);
+    }
+    if (s == DS_OK) {
+        s = witness_once(r, group, stego_part_manifest(part), err);
     }
     if (s != DS_OK) {
         return s;
@@ -205,6 +223,16 @@ static enum ds_status restore(struct recovery *r, size_t position, struct carrie
     s = judge(r, position, found, group, s, &restored, last, err);
     carrier_restored_free(&restored);
     return s;
+}
+
+/* Somebody let it go: whatever it carries, it is forwarded as it is. */
+static enum ds_status forward_released(struct recovery *r, const struct db_instance *instance,
+                                       struct ds_error *err)
+{
+    const enum ds_status s = draft_add_instance(r->draft, instance->id, err);
+    return s == DS_OK
+               ? planner_send_as_is(r->due, instance->id, "released from quarantine", r->draft, err)
+               : s;
 }
 
 /* A plain image with a mark by chance, or one that the sender let pass: forwarded as it is. What
@@ -241,6 +269,10 @@ static enum ds_status first_pass(struct recovery *r, struct ds_error *err)
     enum ds_status s = DS_OK;
     for (size_t i = 0; s == DS_OK && i < r->due->count; i++) {
         const struct db_instance *instance = &r->due->instances[i];
+        if (instance->is_released) {
+            s = forward_released(r, instance, err);
+            continue;
+        }
         switch (instance->kind) {
         case DB_CARRIER:
             s = recover_carrier(r, i, false, err);

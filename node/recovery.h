@@ -13,6 +13,7 @@
 struct capsule_group {
     uint8_t id[STEGO_CAPSULE_ID_BYTES];
     struct stego_collector *collector;
+    bool witnessed; /* the head that its manifests name is kept, with our signature */
 };
 
 struct recovery {

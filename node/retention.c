@@ -3,7 +3,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "db/retention.h"
+#include "node/quarantine.h"
 #include "node/thread.h"
 
 #include <errno.h>
@@ -86,23 +88,23 @@ static bool remove_file(const struct archive *a, const struct db_left *file)
 }
 
 /* The files of deleted rows, also those that a crash has left. */
-static void remove_left(struct retention *r, struct db *db)
+void retention_remove_left(struct services *s, struct db *db)
 {
     struct db_left *left = NULL;
     size_t count = 0;
     struct ds_error err = {0};
-    enum ds_status s = db_retention_left(db, FILES_MAX, &left, &count, &err);
+    enum ds_status status = db_retention_left(db, FILES_MAX, &left, &count, &err);
     int64_t *gone = calloc(count + 1, sizeof(*gone));
     size_t removed = 0;
-    for (size_t i = 0; s == DS_OK && gone != NULL && i < count; i++) {
-        if (remove_file(&r->services->archive, &left[i])) {
+    for (size_t i = 0; status == DS_OK && gone != NULL && i < count; i++) {
+        if (remove_file(&s->archive, &left[i])) {
             gone[removed++] = left[i].instance_id;
         }
     }
-    if (s == DS_OK && removed > 0) {
-        s = db_retention_removed(db, gone, removed, &err);
+    if (status == DS_OK && removed > 0) {
+        status = db_retention_removed(db, gone, removed, &err);
     }
-    if (s != DS_OK) {
+    if (status != DS_OK) {
         ds_log(DS_LOG_WARNING, "node", "files that are to go: %s", err.text);
     }
     free(gone);
@@ -129,9 +131,10 @@ static uint64_t step(struct retention *r, struct db *db, const struct db_retenti
     }
     *after_id = pass.after_id;
     if (deleted > 0) {
+        ds_metric_add(DS_METRIC_DELETED, NULL, NULL, deleted);
         ds_log(DS_LOG_INFO, "node", "%llu instances deleted: %s", (unsigned long long)deleted,
                at_once ? "the disk is full" : "their time is over");
-        remove_left(r, db);
+        retention_remove_left(r->services, db);
     }
     return deleted;
 }
@@ -191,10 +194,11 @@ static void run(void *context)
     while (!services_stopping(r->services)) {
         struct db *db = services_db(r->services);
         if (db != NULL && is_first) {
-            remove_left(r, db);
+            retention_remove_left(r->services, db);
             is_first = false;
         }
         if (db != NULL) {
+            quarantine_settle(r->services, db);
             look(r, db);
         }
         services_sleep(r->services, LOOK_EVERY_MS);

@@ -15,6 +15,8 @@ struct retention;
 
 DS_CHECKED enum ds_status retention_start(struct retention **out, struct services *services,
                                           struct ds_error *err);
+/* Removes the files of rows that are deleted, also those that a crash has left. Any thread. */
+void retention_remove_left(struct services *services, struct db *db);
 /* After services_stop. False when it did not end in time; all is then left as it is. */
 DS_CHECKED bool retention_stop(struct retention *r, int64_t until_ms);
 

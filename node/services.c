@@ -11,10 +11,14 @@ void services_init(struct services *s)
     bell_init(&s->bell);
     bell_init(&s->planning);
     originals_init(&s->originals);
+    awaited_init(&s->awaited);
+    refusals_init(&s->refusals);
     budget_init(&s->budget, BUDGET_TOTAL_BYTES);
     (void)pthread_mutex_init(&s->lock, NULL);
     atomic_init(&s->stopping, false);
     atomic_init(&s->hurries, 0);
+    atomic_init(&s->is_announced, false);
+    atomic_init(&s->quarantine_unsettled, true); /* a run before may have left something */
     atomic_init(&s->db, NULL);
 }
 
@@ -25,6 +29,8 @@ void services_finish(struct services *s)
     arrivals_free(s->arrivals);
     offers_free(s->offers);
     (void)pthread_mutex_destroy(&s->lock);
+    awaited_finish(&s->awaited);
+    refusals_finish(&s->refusals);
     originals_finish(&s->originals);
     budget_finish(&s->budget);
     bell_finish(&s->planning);

@@ -11,14 +11,19 @@
 #include "db/db.h"
 #include "node/archive.h"
 #include "node/arrivals.h"
+#include "node/awaited.h"
 #include "node/bell.h"
 #include "node/budget.h"
 #include "node/offers.h"
 #include "node/originals.h"
+#include "node/refusals.h"
+#include "node/recorder.h"
 #include "node/settings.h"
 #include "scp/spool.h"
 
 #include <stdatomic.h>
+
+struct logkeeper;
 
 struct services {
     struct bell
@@ -26,12 +31,18 @@ struct services {
     struct bell planning;       /* rung for instances, reports and hints, new settings, the stop */
     struct budget budget;       /* working memory for whoever handles images */
     struct originals originals; /* from the indexer to whoever plans and protects */
+    struct refusals refusals;   /* from the listeners to the messenger */
     struct archive archive;
     struct spool *spool;
     struct arrivals *arrivals; /* from the listeners to the indexer */
     struct offers *offers;     /* reports for associations of their peers */
+    struct awaited awaited;    /* from the listeners to who reads back */
+    struct recorder *recorder; /* of events behind answers; the node's, who stops it */
     atomic_bool stopping;
+    atomic_bool quarantine_unsettled; /* files in quarantine/ may lack a row, or a move */
+    atomic_bool is_announced;         /* the start of this run is in the log */
     atomic_uint hurries; /* how often an operator said that pauses after failures are over */
+    struct logkeeper *logkeeper; /* from before the database's thread to after it */
     _Atomic(struct db *) db;
     pthread_mutex_t lock;
     struct settings *settings; /* under lock */

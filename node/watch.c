@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "db/operate.h"
+#include "db/readback.h"
+#include "db/quarantine.h"
 #include "node/thread.h"
 #include "node/vitals.h"
 #include "web/web.h"
@@ -108,6 +110,36 @@ static bool look_at_queues(struct services *services, struct db *db)
     return true;
 }
 
+static void look_at_profiles(struct db *db)
+{
+    struct db_peer_profile *profiles = NULL;
+    size_t count = 0;
+    if (db_peer_profiles(db, NULL, &profiles, &count, NULL) != DS_OK) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        for (unsigned p = 0; p < DB_BACK_PROFILES; p++) {
+            ds_metric_set(DS_METRIC_PEER_PROFILE, profiles[i].peer,
+                          db_back_profile_name((enum db_back_profile)p),
+                          (unsigned)profiles[i].profile == p ? 1 : 0);
+        }
+    }
+    free(profiles);
+}
+
+static void look_at_quarantine(struct db *db)
+{
+    uint64_t counts[DB_QUARANTINE_CLASSES];
+    if (db_quarantine_counts(db, counts, NULL) != DS_OK) {
+        return; /* the pool says so */
+    }
+    for (unsigned i = 0; i < DB_QUARANTINE_CLASSES; i++) {
+        ds_metric_set(DS_METRIC_QUARANTINE_HELD,
+                      db_quarantine_class_name((enum db_quarantine_class)i), NULL,
+                      (double)counts[i]);
+    }
+}
+
 static void look_at_database(struct watch *w)
 {
     struct db *db = services_db(w->services);
@@ -116,8 +148,12 @@ static void look_at_database(struct watch *w)
     if (up) {
         ds_metric_set(DS_METRIC_DATABASE_LATENCY, NULL, NULL,
                       (double)(ds_clock_monotonic_us() - begun_us) / 1e6);
+        look_at_quarantine(db);
     }
     atomic_store(&w->database_up, up && look_at_queues(w->services, db));
+    if (atomic_load(&w->database_up)) {
+        look_at_profiles(db);
+    }
     ds_metric_set(DS_METRIC_DATABASE_UP, NULL, NULL, atomic_load(&w->database_up) ? 1 : 0);
 }
 
