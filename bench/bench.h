@@ -8,7 +8,7 @@
  *   study.c        many images at once, on one thread and on several
  *   image_file.c   DICOM and PNG in, a carrier of the same kind out
  *   second.c       the other process that gets nothing but the carrier's file
- *   ssim.c         structural similarity
+ *   hiding.c       another program, bench/hiding: any method on one image
  *   known.c        figures of others and goals for the same image and payload
  *
  * A measurement is only printed when payload and samples came back bit for bit, in this process and
@@ -20,6 +20,7 @@
 #include "base/sha256.h"
 #include "carrier/carrier.h"
 #include "dicomstego/engine.h"
+#include "dicomstego/similarity.h"
 
 #include <stdio.h>
 
@@ -50,18 +51,6 @@ DS_CHECKED enum ds_status bench_file_store(const struct bench_file *file,
                                            const struct stego_image *carrier, const char *path,
                                            struct ds_error *err);
 void bench_file_free(struct bench_file *f); /* zeroed is fine */
-
-/* ---- ssim.c ---- */
-
-/* Greatest minus least sample of what is not declared padding, at least 1. */
-double bench_range(const struct stego_image *image);
-
-/* Structural similarity (Wang, Bovik, Sheikh, Simoncelli, IEEE TIP 13:600, 2004): Gaussian window
- * of 11 x 11, sigma 1.5, K1 0.01, K2 0.03, L = bench_range(cover), windows wholly inside, mean over
- * all windows of all planes. Signed samples are lifted to begin at 0. NAN when no window fits. */
-DS_CHECKED enum ds_status bench_ssim(const struct stego_image *cover,
-                                     const struct stego_image *carrier, double *out,
-                                     struct ds_error *err);
 
 /* ---- known.c ---- */
 

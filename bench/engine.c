@@ -108,6 +108,9 @@ static const char *parse(struct bench *b, int argc, char **argv)
     if (wrong == NULL && b->count == 0) {
         wrong = "no image is given";
     }
+    if (wrong == NULL && (b->hiding.has_method_option || b->hiding.how.method != NULL)) {
+        wrong = "this measures the engine; bench/methods compares methods";
+    }
     return wrong == NULL && b->options.bits == 0 && !b->options.full ? "--bits is missing" : wrong;
 }
 

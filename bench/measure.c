@@ -184,7 +184,7 @@ static enum ds_status measure(struct measuring *m, const struct bench_file *file
         s = stego_image_compare(m->cover, &m->carrier, &out->distortion, &out->err);
     }
     if (s == DS_OK) {
-        s = bench_ssim(m->cover, &m->carrier, &out->ssim, &out->err);
+        s = stego_ssim(m->cover, &m->carrier, &out->ssim, &out->err);
     }
     return s == DS_OK ? prove(m, file, carrier_path, out) : s;
 }

@@ -98,7 +98,8 @@ static int parse(struct survey *v, int argc, char **argv)
         }
         v->json = v->json || c == 'j';
     }
-    return optind < argc ? CLI_DONE : cli_usage("capacity", "no input is given");
+    const char *wrong = optind < argc ? cli_method_check(&v->hiding) : "no input is given";
+    return wrong != NULL ? cli_usage("capacity", "%s", wrong) : CLI_DONE;
 }
 
 static int run(int argc, char **argv)
@@ -113,6 +114,9 @@ static int run(int argc, char **argv)
     enum ds_status s = cli_inputs_gather(&v.inputs, argv + optind, (size_t)(argc - optind), &err);
     if (s == DS_OK) {
         s = cli_hiding_load(&v.hiding, &err);
+    }
+    if (s == DS_OK) { /* what fits does not hang on the key, but for the replaced bits' coding */
+        s = cli_method_load(&v.hiding, "capacity", &err);
     }
     if (s != DS_OK) {
         return cli_complain("", &err);

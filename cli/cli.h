@@ -10,6 +10,7 @@
 #define DICOMSTEGO_CLI_CLI_H
 
 #include "carrier/carrier.h"
+#include "dicomstego/seal.h"
 
 #include <getopt.h>
 #include <stdbool.h>
@@ -33,7 +34,8 @@ struct cli_verb {
 };
 
 extern const struct cli_verb cli_protect, cli_recover, cli_inspect, cli_capacity, cli_verify,
-    cli_key, cli_config, cli_delivery, cli_study, cli_peer;
+    cli_key, cli_dna, cli_cipher, cli_decipher, cli_stats, cli_config, cli_delivery, cli_study,
+    cli_peer, cli_quarantine, cli_audit;
 
 int cli_exit_of(enum ds_status s);
 /* Of two exit codes the one that matters more. */
@@ -116,13 +118,15 @@ void cli_outputs_free(struct cli_outputs *outs);
 /* What --key, --certificate, --password-file and --trust name. */
 struct cli_keys {
     const char *key_path, *certificate_path, *password_path;
+    const char *shared_key_path; /* of methods that want one; NULL: the password serves */
     const char **trust_paths;
     size_t trust_count;
     /* loaded */
     struct stego_identity *identity;
     const struct stego_identity *list[1];
     struct stego_trust *trust;
-    struct ds_bytes password; /* terminated */
+    struct ds_bytes password, shared_key; /* terminated */
+    struct stego_secret secret;
     struct stego_keyring ring;
 };
 
@@ -141,6 +145,14 @@ enum cli_hiding_option { /* values for getopt_long, apart from every letter */
                          CLI_OPTION_MAX_DIFFERENCE,
                          CLI_OPTION_MIN_PSNR,
                          CLI_OPTION_USE_PADDING,
+                         CLI_OPTION_METHOD,
+                         CLI_OPTION_PLANES,
+                         CLI_OPTION_ORDER,
+                         CLI_OPTION_DELIMITER,
+                         CLI_OPTION_REVERSIBLE,
+                         CLI_OPTION_CODE,
+                         CLI_OPTION_DNA_RULE,
+                         CLI_OPTION_SHARED_KEY,
 };
 #define CLI_HIDING_OPTIONS                                                                         \
     {"effort", required_argument, NULL, CLI_OPTION_EFFORT},                                        \
@@ -148,6 +160,14 @@ enum cli_hiding_option { /* values for getopt_long, apart from every letter */
         {"preserve-mask", required_argument, NULL, CLI_OPTION_PRESERVE_MASK},                      \
         {"max-difference", required_argument, NULL, CLI_OPTION_MAX_DIFFERENCE},                    \
         {"min-psnr", required_argument, NULL, CLI_OPTION_MIN_PSNR},                                \
+        {"method", required_argument, NULL, CLI_OPTION_METHOD},                                    \
+        {"planes", required_argument, NULL, CLI_OPTION_PLANES},                                    \
+        {"order", required_argument, NULL, CLI_OPTION_ORDER},                                      \
+        {"delimiter", required_argument, NULL, CLI_OPTION_DELIMITER},                              \
+        {"reversible", no_argument, NULL, CLI_OPTION_REVERSIBLE},                                  \
+        {"code", required_argument, NULL, CLI_OPTION_CODE},                                        \
+        {"dna-rule", required_argument, NULL, CLI_OPTION_DNA_RULE},                                \
+        {"shared-key", required_argument, NULL, CLI_OPTION_SHARED_KEY},                            \
     {                                                                                              \
         "use-padding", no_argument, NULL, CLI_OPTION_USE_PADDING                                   \
     }
@@ -157,10 +177,23 @@ struct cli_hiding {
     struct stego_rect preserve[STEGO_PRESERVE_MAX];
     const char *mask_path;
     uint8_t *mask;
+    bool has_effort, has_method_option;
+    const char *shared_key_path;
+    struct stego_password_key key; /* of methods, once loaded */
 };
 
 /* Takes one of the options; NULL, or what is wrong. Other values of c are wrong. */
 const char *cli_hiding_option(struct cli_hiding *h, int c, const char *value);
+/* The same for those of methods (method.c), which cli_hiding_option hands on. */
+const char *cli_method_option(struct cli_hiding *h, int c, const char *value);
+/* NULL, or what options do not go together. */
+const char *cli_method_check(const struct cli_hiding *h);
+/* Makes the key of the method from --shared-key or, without it, the password (may be NULL), where
+ * there is need of one; h must not move from then on. */
+DS_CHECKED enum ds_status cli_method_load(struct cli_hiding *h, const char *password,
+                                          struct ds_error *err);
+/* "1" to "8". */
+DS_CHECKED bool cli_dna_rule(const char *text, unsigned *rule);
 /* Reads the mask and makes h->how usable; h must not move from then on. */
 DS_CHECKED enum ds_status cli_hiding_load(struct cli_hiding *h, struct ds_error *err);
 void cli_hiding_finish(struct cli_hiding *h);
@@ -193,15 +226,19 @@ DS_CHECKED enum ds_status cli_png_hashes(const struct stego_image *image,
 /* ---- a carrier of either kind ---- */
 
 struct cli_carried {
-    struct carrier_found *found; /* DICOM; NULL for a PNG */
-    struct stego_image image;    /* PNG, restored */
-    struct stego_part *part;     /* PNG */
+    struct carrier_found *found;      /* DICOM; NULL for a PNG */
+    struct stego_image image;         /* PNG, restored where it can be */
+    struct stego_part *part;          /* PNG */
+    struct stego_method_facts method; /* PNG */
 };
 
 DS_CHECKED enum ds_status cli_carried_load(struct cli_carried *out, const struct ds_bytes *file,
                                            const struct stego_keyring *ring, struct ds_error *err);
 void cli_carried_free(struct cli_carried *c);
 const struct stego_part *cli_carried_part(const struct cli_carried *c);
+/* How it was hidden; method NULL: in a sidecar. */
+const struct stego_method_facts *cli_carried_method(const struct cli_carried *c);
+bool cli_carried_is_restorable(const struct cli_carried *c);
 
 /* ---- JSON ---- */
 

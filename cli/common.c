@@ -194,6 +194,11 @@ enum ds_status cli_keys_load(struct cli_keys *k, struct ds_error *err)
         s = cli_password_read(k->password_path, &k->password, err);
         k->ring.password = (const char *)k->password.data;
     }
+    if (s == DS_OK && k->shared_key_path != NULL) {
+        s = cli_password_read(k->shared_key_path, &k->shared_key, err);
+        k->secret.text = (const char *)k->shared_key.data;
+        k->ring.secret = &k->secret;
+    }
     return s;
 }
 
@@ -202,6 +207,7 @@ void cli_keys_free(struct cli_keys *k)
     stego_identity_free(k->identity);
     stego_trust_free(k->trust);
     ds_bytes_free(&k->password);
+    ds_bytes_free(&k->shared_key);
     free(k->trust_paths);
 }
 

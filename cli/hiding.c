@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include "base/file.h"
+#include "base/secret.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -65,6 +66,7 @@ static const char *parse_effort(struct cli_hiding *h, const char *text)
     for (size_t i = 0; i < DS_ARRAY_SIZE(efforts); i++) {
         if (strcmp(text, efforts[i]) == 0) {
             h->how.effort = (enum stego_effort)i;
+            h->has_effort = true;
             return NULL;
         }
     }
@@ -104,7 +106,7 @@ const char *cli_hiding_option(struct cli_hiding *h, int c, const char *value)
         h->how.use_padding = true;
         return NULL;
     default:
-        return "see the options";
+        return cli_method_option(h, c, value);
     }
 }
 
@@ -146,6 +148,7 @@ enum ds_status cli_hiding_load(struct cli_hiding *h, struct ds_error *err)
 void cli_hiding_finish(struct cli_hiding *h)
 {
     free(h->mask);
+    ds_wipe(&h->key, sizeof(h->key));
 }
 
 const char *cli_effort_name(enum stego_effort effort)

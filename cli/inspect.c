@@ -109,6 +109,10 @@ static void print_contents(const struct inspection *v, const struct stego_part *
     fact_number(v, "shares_needed", m->shares_needed);
     fact_number(v, "shares_total", m->shares_total);
     fact(v, "key_block", m->has_key_block ? "yes" : "no");
+    if (m->head.size > 0) {
+        fact_number(v, "log_size", m->head.size);
+        fact_hex(v, "log_root", m->head.root, sizeof(m->head.root));
+    }
     fact_number(v, "manifest_bytes", m->manifest_bytes);
     fact_number(v, "record_bytes", m->record_bytes);
     fact_number(v, "key_block_bytes", m->key_block_bytes);
@@ -124,6 +128,23 @@ static void print_region(const struct inspection *v, const struct cli_carried *c
         char text[64];
         (void)snprintf(text, sizeof(text), "%u,%u,%u,%u", r->x, r->y, r->width, r->height);
         fact(v, "key_region", text);
+    }
+}
+
+static void print_method(const struct inspection *v, const struct cli_carried *c)
+{
+    const struct stego_method_facts *facts = cli_carried_method(c);
+    if (facts->method == NULL) {
+        return;
+    }
+    fact(v, "method", facts->method->name);
+    fact(v, "restorable", facts->is_restored ? "yes" : "no");
+    if (facts->method == &stego_method_lsb) {
+        fact_number(v, "planes", facts->lsb.planes);
+        fact(v, "order", facts->lsb.is_keyed ? "keyed" : "sequential");
+        if (facts->lsb.dna_rule != 0) {
+            fact_number(v, "dna_rule", facts->lsb.dna_rule);
+        }
     }
 }
 
@@ -305,6 +326,7 @@ static int inspect_one(struct inspection *v, size_t i)
          carried.found != NULL && carrier_found_placement(carried.found) == CARRIER_SIDECAR
              ? "sidecar"
              : "pixels");
+    print_method(v, &carried);
     print_sidecar(v, i);
     print_origin(v, part);
     print_contents(v, part);

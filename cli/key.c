@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "base/bytes.h"
+#include "dicomstego/agreement.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -69,12 +70,25 @@ static int parse_new(int argc, char **argv, struct new_options *o)
     return CLI_DONE;
 }
 
+/* A key that serves 'cipher' alone. */
+static bool show_curve(const char *path)
+{
+    DS_AUTO(stego_ec_key_auto) struct stego_ec_key *k = NULL;
+    if (stego_ec_public_load(&k, path, NULL) != DS_OK) {
+        return false;
+    }
+    char hex[2 * STEGO_KEY_ID_BYTES + 1];
+    ds_hex(stego_ec_key_id(k), STEGO_KEY_ID_BYTES, hex);
+    (void)printf("%s: %s, key %s\n", path, stego_curve_name(stego_ec_key_curve(k)), hex);
+    return true;
+}
+
 static int show_one(const char *path)
 {
     struct ds_error err = {0};
     DS_AUTO(stego_certificate_auto) struct stego_certificate *c = NULL;
     if (stego_certificate_load(&c, path, &err) != DS_OK) {
-        return cli_complain(path, &err);
+        return show_curve(path) ? CLI_DONE : cli_complain(path, &err);
     }
     uint8_t id[STEGO_KEY_ID_BYTES];
     char hex[2 * STEGO_KEY_ID_BYTES + 1];
@@ -126,11 +140,13 @@ const struct cli_verb cli_key = {
     .name = "key",
     .summary = "make a key with its certificate, or show certificates",
     .help = "Usage: dicomstego key new --name NAME --key FILE --certificate FILE\n"
-            "                          [--type ec|rsa] [--dns HOST] [--days N] [--force]\n"
+            "                          [--type ec|rsa|secp256k1] [--dns HOST] [--days N]\n"
+            "                          [--force]\n"
             "       dicomstego key show CERTIFICATE...\n"
             "new   writes a private key (mode 0600) and a self-signed certificate for\n"
-            "      CN=NAME. ec is P-256, rsa is 3072 bits; ec is the default. --dns is the\n"
-            "      host name for use with TLS. --days is the validity, 3650 by default.\n"
+            "      CN=NAME. ec is P-256, rsa is 3072 bits; ec is the default. secp256k1 is\n"
+            "      for 'dicomstego cipher' alone. --dns is the host name for use with TLS.\n"
+            "      --days is the validity, 3650 by default.\n"
             "show  prints the subject and key identifier of each certificate.\n",
     .run = run,
 };

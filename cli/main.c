@@ -6,8 +6,9 @@
 #include <string.h>
 
 static const struct cli_verb *const verbs[] = {
-    &cli_protect, &cli_recover, &cli_inspect,  &cli_capacity, &cli_verify,
-    &cli_key,     &cli_config,  &cli_delivery, &cli_study,    &cli_peer,
+    &cli_protect, &cli_recover, &cli_inspect,    &cli_capacity, &cli_verify, &cli_key,
+    &cli_dna,     &cli_cipher,  &cli_decipher,   &cli_stats,    &cli_config, &cli_delivery,
+    &cli_study,   &cli_peer,    &cli_quarantine, &cli_audit,
 };
 
 static void print_help(FILE *to)

@@ -75,17 +75,27 @@ static enum ds_status status_named(const char *name)
     return DS_EIO;
 }
 
+/* Who gets the rows. */
+struct taker {
+    cli_row_fn *take;
+    void *context;
+};
+
 /* One line of an answer. *done: it was the last. */
-static enum ds_status take_line(const char *text, size_t len, json_t *rows, bool *done,
+static enum ds_status take_line(const char *text, size_t len, const struct taker *to, bool *done,
                                 struct ds_error *err)
 {
     json_t *line = json_loadb(text, len, 0, NULL);
     json_t *row = json_object_get(line, "row");
     const char *status = NULL;
     const char *why = NULL;
+    json_int_t shown = 0;
+    json_int_t total = 0;
     enum ds_status s = DS_OK;
-    if (row != NULL && json_array_size(rows) < ROWS_MAX) {
-        s = json_array_append(rows, row) == 0 ? DS_OK : ds_fail(err, DS_ENOMEM, "out of memory");
+    if (json_unpack(line, "{s:{s:I, s:I}}", "progress", "done", &shown, "total", &total) == 0) {
+        cli_progress("", (size_t)shown, (size_t)total);
+    } else if (row != NULL) {
+        s = to->take(to->context, row, err);
     } else if (json_object_get(line, "end") != NULL) {
         *done = true;
     } else if (json_unpack(line, "{s:{s:s, s:s}}", "error", "status", &status, "text", &why) == 0) {
@@ -99,7 +109,7 @@ static enum ds_status take_line(const char *text, size_t len, json_t *rows, bool
 }
 
 /* Takes the whole lines out of *text. */
-static enum ds_status take_lines(struct ds_bytes *text, json_t *rows, bool *done,
+static enum ds_status take_lines(struct ds_bytes *text, const struct taker *to, bool *done,
                                  struct ds_error *err)
 {
     size_t at = 0;
@@ -109,7 +119,7 @@ static enum ds_status take_lines(struct ds_bytes *text, json_t *rows, bool *done
         if (end == NULL) {
             break;
         }
-        s = take_line((const char *)text->data + at, (size_t)(end - text->data) - at, rows, done,
+        s = take_line((const char *)text->data + at, (size_t)(end - text->data) - at, to, done,
                       err);
         at = (size_t)(end - text->data) + 1;
     }
@@ -120,7 +130,7 @@ static enum ds_status take_lines(struct ds_bytes *text, json_t *rows, bool *done
     return s;
 }
 
-static enum ds_status receive(int fd, json_t *rows, struct ds_error *err)
+static enum ds_status receive(int fd, const struct taker *to, struct ds_error *err)
 {
     DS_AUTO(ds_bytes_free) struct ds_bytes text = DS_BYTES_INIT(CONTROL_LINE_MAX_BYTES);
     static char some[65536];
@@ -138,17 +148,17 @@ static enum ds_status receive(int fd, json_t *rows, struct ds_error *err)
         }
         s = ds_bytes_append(&text, some, (size_t)n, err);
         if (s == DS_OK) {
-            s = take_lines(&text, rows, &done, err);
+            s = take_lines(&text, to, &done, err);
         }
     }
     return s;
 }
 
-enum ds_status cli_node_ask(const char *socket, const char *verb, json_t *arguments, json_t **rows,
-                            struct ds_error *err)
+enum ds_status cli_node_stream(const char *socket, const char *verb, json_t *arguments,
+                               cli_row_fn *take, void *context, struct ds_error *err)
 {
     DS_AUTO(ds_file_close) int fd = -1;
-    *rows = json_array();
+    const struct taker to = {take, context};
     enum ds_status s = connect_to(socket, &fd, err);
     if (s != DS_OK) {
         json_decref(arguments);
@@ -156,8 +166,24 @@ enum ds_status cli_node_ask(const char *socket, const char *verb, json_t *argume
         s = send_request(fd, verb, arguments, err);
     }
     if (s == DS_OK) {
-        s = receive(fd, *rows, err);
+        s = receive(fd, &to, err);
     }
+    return s;
+}
+
+static enum ds_status keep_row(void *rows, json_t *row, struct ds_error *err)
+{
+    if (json_array_size(rows) >= ROWS_MAX) {
+        return ds_fail(err, DS_EFORMAT, "the node's answer has too many rows");
+    }
+    return json_array_append(rows, row) == 0 ? DS_OK : ds_fail(err, DS_ENOMEM, "out of memory");
+}
+
+enum ds_status cli_node_ask(const char *socket, const char *verb, json_t *arguments, json_t **rows,
+                            struct ds_error *err)
+{
+    *rows = json_array();
+    const enum ds_status s = cli_node_stream(socket, verb, arguments, keep_row, *rows, err);
     if (s != DS_OK) {
         json_decref(*rows);
         *rows = NULL;

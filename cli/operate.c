@@ -13,7 +13,7 @@
 #define STATE_DIR "/var/lib/dicomstego" /* the default of node.state_dir */
 
 struct request {
-    const char *socket, *config;
+    const char *socket, *config, *output;
     bool json;
     json_t *arguments;
 };
@@ -23,11 +23,13 @@ enum { OPTION_SOCKET = 256, OPTION_CONFIG, OPTION_JSON, OPTION_TAKEN };
 static const struct taken {
     const char *name; /* of the option and of the argument */
     unsigned bit;
-    enum { TEXT, NUMBER, FLAG } kind;
+    enum { TEXT, NUMBER, FLAG, HERE } kind; /* HERE: a text that the node is not told */
 } taken[] = {
-    {"peer", CLI_TAKES_PEER, TEXT},   {"state", CLI_TAKES_STATE, TEXT},
-    {"study", CLI_TAKES_STUDY, TEXT}, {"limit", CLI_TAKES_LIMIT, NUMBER},
-    {"all", CLI_TAKES_ALL, FLAG},     {"reason", CLI_TAKES_REASON, TEXT},
+    {"peer", CLI_TAKES_PEER, TEXT},     {"state", CLI_TAKES_STATE, TEXT},
+    {"study", CLI_TAKES_STUDY, TEXT},   {"limit", CLI_TAKES_LIMIT, NUMBER},
+    {"all", CLI_TAKES_ALL, FLAG},       {"reason", CLI_TAKES_REASON, TEXT},
+    {"class", CLI_TAKES_CLASS, TEXT},   {"retry", CLI_TAKES_RETRY, FLAG},
+    {"output", CLI_TAKES_OUTPUT, HERE},
 };
 
 static bool parse_number(const char *text, json_int_t *out)
@@ -44,6 +46,10 @@ static int take_option(const char *verb, const struct cli_command *command, stru
     json_int_t number = 0;
     if ((command->takes & t->bit) == 0) {
         return cli_usage(verb, "'%s' takes no --%s", command->name, t->name);
+    }
+    if (t->kind == HERE) {
+        r->output = value;
+        return CLI_DONE;
     }
     if (t->kind == NUMBER && !parse_number(value, &number)) {
         return cli_usage(verb, "--%s takes a number above 0", t->name);
@@ -95,7 +101,7 @@ static int take_ids(const char *verb, struct request *r, char **ids, int count)
         json_int_t id = 0;
         if (!parse_number(ids[i], &id)) {
             json_decref(list);
-            return cli_usage(verb, "'%s' is not the number of a delivery", ids[i]);
+            return cli_usage(verb, "'%s' is not the number of one", ids[i]);
         }
         (void)json_array_append_new(list, json_integer(id));
     }
@@ -106,11 +112,15 @@ static int take_ids(const char *verb, struct request *r, char **ids, int count)
 static int take_operands(const char *verb, const struct cli_command *command, struct request *r,
                          char **operands, int count)
 {
-    static const char *const wanted[] = {[CLI_ONE_ID] = "the number of one delivery",
+    static const char *const wanted[] = {[CLI_ONE_ID] = "the number of one",
                                          [CLI_ONE_STUDY] = "one study",
                                          [CLI_ONE_PEER] = "one peer"};
     if (command->operands == CLI_IDS_OR_NONE) {
         return count == 0 ? CLI_DONE : take_ids(verb, r, operands, count);
+    }
+    if (command->operands == CLI_IDS) {
+        return count == 0 ? cli_usage(verb, "'%s' wants the numbers of some", command->name)
+                          : take_ids(verb, r, operands, count);
     }
     if (command->operands == CLI_NONE) {
         return count == 0 ? CLI_DONE
@@ -143,13 +153,14 @@ static enum ds_status socket_of_config(const char *config, char **out, struct ds
 }
 
 /* The usual configuration may be absent, or not for us to read: it may hold a password. */
-static enum ds_status find_socket(const struct request *r, char **out, struct ds_error *err)
+enum ds_status cli_node_socket(const char *socket, const char *config, char **out,
+                               struct ds_error *err)
 {
     *out = NULL;
-    if (r->socket != NULL) {
-        *out = strdup(r->socket);
-    } else if (r->config != NULL || access(CONTROL_CONFIG, R_OK) == 0) {
-        return socket_of_config(r->config != NULL ? r->config : CONTROL_CONFIG, out, err);
+    if (socket != NULL) {
+        *out = strdup(socket);
+    } else if (config != NULL || access(CONTROL_CONFIG, R_OK) == 0) {
+        return socket_of_config(config != NULL ? config : CONTROL_CONFIG, out, err);
     } else {
         *out = ds_file_join(STATE_DIR, CONTROL_SOCKET);
     }
@@ -177,11 +188,17 @@ static int ask_and_show(const char *verb, const struct cli_command *command, str
     json_t *rows = NULL;
     DS_AUTO(ds_string_free) char *socket = NULL;
     (void)snprintf(name, sizeof(name), "%s %s", verb, command->name);
-    enum ds_status s = find_socket(r, &socket, &err);
+    enum ds_status s = cli_node_socket(r->socket, r->config, &socket, &err);
     if (s == DS_OK) {
         s = cli_node_ask(socket, name, json_incref(r->arguments), &rows, &err);
     }
+    if (s == DS_OK && r->output != NULL) {
+        (void)snprintf(name, sizeof(name), "%s read", verb);
+        s = cli_fetch(socket, name, json_integer_value(json_object_get(r->arguments, "id")),
+                      r->output, &err);
+    }
     if (s != DS_OK) {
+        json_decref(rows);
         return cli_complain(name, &err);
     }
     const int code = r->json ? print_json(command, rows) : command->show(rows, true);

@@ -16,6 +16,7 @@ static int show_list(const json_t *rows, bool print)
                                                 {"CIRCUIT", "circuit", false, 0},
                                                 {"READY", "deliveries.ready", true, 0},
                                                 {"FAILED", "deliveries.failed", true, 0},
+                                                {"PROFILE", "profile", false, 0},
                                                 {"CAUSE", "cause", false, 0},
                                                 {NULL, NULL, false, 0}};
     if (print) {

@@ -90,6 +90,9 @@ static enum ds_status load_all(struct protection *p, struct ds_error *err)
     if (s == DS_OK) {
         s = cli_hiding_load(&p->options.hiding, err);
     }
+    if (s == DS_OK) {
+        s = cli_method_load(&p->options.hiding, (const char *)p->password.data, err);
+    }
     p->request = (struct stego_seal_request){
         .origin = o->origin,
         .created_utc_us = ds_clock_utc_us(),
@@ -145,13 +148,25 @@ static enum ds_status refuse_carrier(const struct carrier_original *o, struct ds
                : DS_OK;
 }
 
-static enum ds_status plan_one(const struct protection *p, struct carrier_plan *plan,
-                               const struct carrier_original *o, struct ds_error *err)
+static enum ds_status plan_regions(struct protection *p, struct carrier_plan *plan,
+                                   const struct cli_input *in, const struct carrier_original *o,
+                                   struct ds_error *err)
 {
-    enum ds_status s = DS_OK;
-    if (p->options.region.width > 0 && carrier_original_image(o) != NULL) {
-        s = carrier_region_fits(o, &p->options.region, p->options.qr, err);
+    struct protect_regions r;
+    enum ds_status s = protect_regions_of(&p->options, in, o, &r, err);
+    p->region_count += r.count;
+    const struct carrier_regions more = protect_regions_more(&r);
+    if (s == DS_OK && r.count > 0 && carrier_original_image(o) != NULL) {
+        s = carrier_regions_fit(o, &r.items[0], &more, p->options.qr, err);
     }
+    return s == DS_OK ? carrier_plan_regions(plan, &r.items[0], &more, err) : s;
+}
+
+static enum ds_status plan_one(struct protection *p, struct carrier_plan *plan,
+                               const struct cli_input *in, const struct carrier_original *o,
+                               struct ds_error *err)
+{
+    enum ds_status s = plan_regions(p, plan, in, o, err);
     if (s == DS_OK && carrier_original_image(o) != NULL) {
         s = carrier_hiding_fits(&p->options.hiding.how, carrier_original_image(o), err);
     }
@@ -185,12 +200,16 @@ static int plan_all(struct protection *p, struct carrier_plan *plan, int *code)
             continue;
         }
         if (s == DS_OK) {
-            s = plan_one(p, plan, o, &err);
+            s = plan_one(p, plan, in, o, &err);
         }
         if (s != DS_OK) {
             return cli_complain(in->path, &err);
         }
         i++;
+    }
+    if (p->options.region_source != NULL && p->region_count == 0) {
+        /* Somebody who asked for a cover must not get none by a slip of a name. */
+        return cli_usage("protect", "--region-from marks nothing on any of the images");
     }
     return CLI_DONE;
 }
@@ -214,8 +233,7 @@ static enum ds_status make(const struct protection *p, const struct stego_capsul
                            struct carrier_made *made, struct ds_error *err)
 {
     DS_AUTO(carrier_original_auto) struct carrier_original *o = NULL;
-    const struct carrier_make_options options = {
-        .region = p->options.region,
+    struct carrier_make_options options = {
         .qr = p->options.qr,
         .hiding = p->options.hiding.how,
         .station = p->options.origin[0] != '\0' ? p->options.origin : NULL,
@@ -223,8 +241,17 @@ static enum ds_status make(const struct protection *p, const struct stego_capsul
         .references = p->renamed,
         .transfer_syntax = slot->placement == CARRIER_SIDECAR ? NULL : p->options.transfer_syntax,
     };
+    struct protect_regions r;
     enum ds_status s = carrier_original_open(&o, in->path, err);
-    return s == DS_OK ? carrier_make(capsule, o, slot, &options, made, err) : s;
+    if (s == DS_OK) {
+        s = protect_regions_of(&p->options, in, o, &r, err);
+    }
+    if (s != DS_OK) {
+        return s;
+    }
+    options.region = r.items[0];
+    options.more = protect_regions_more(&r);
+    return carrier_make(capsule, o, slot, &options, made, err);
 }
 
 static enum ds_status stage_untouched(struct protection *p, const struct cli_input *in,
@@ -353,9 +380,8 @@ static int protect_dicom(struct protection *p)
         return cli_complain("", &err);
     }
     const struct carrier_plan_options how = {.unsuitable = p->options.unsuitable,
-                                             .attributes = p->options.attributes,
+                                             .attributes = protect_attributes(p),
                                              .keep_bitstream = p->options.keep_bitstream,
-                                             .region = p->options.region,
                                              .hiding = p->options.hiding.how,
                                              .measurement = p->options.measurement,
                                              .measurement_is_unsuitable = true,

@@ -20,8 +20,24 @@ const char protect_help[] =
     "  --password-file FILE  or who knows the password in its first line\n"
     "  --sign KEY            the private key that signs, with its --certificate\n"
     "  --certificate FILE\n"
-    "  --region X,Y,W,H      covers a key region; its pixels travel sealed\n"
-    "  --qr                  puts a QR code over the region\n"
+    "  --region X,Y,W,H      covers a key region; its pixels travel sealed; may be repeated\n"
+    "  --region-from FROM    takes the key regions from a presentation state's graphics; from a\n"
+    "                        table of tab-separated values (image, frame, x, y, width,\n"
+    "                        height); or 'overlay': what the image's own overlays mark\n"
+    "  --qr                  puts a QR code over each region: the sealed report, in several\n"
+    "                        codes if need be, or where that is too long a reference to it\n"
+    "  --method NAME         rdh (default): reversible data hiding; or lsb: in least significant\n"
+    "                        bits, which are lost unless --reversible\n"
+    "  --planes N            lsb: in so many of them, 1 (default) to 4\n"
+    "  --order HOW           lsb: sequential (default), or keyed: as the password or shared key\n"
+    "                        orders\n"
+    "  --delimiter TEXT      lsb: ends with TEXT instead of after a length\n"
+    "  --reversible          lsb: the replaced bits travel along, or exit 6\n"
+    "  --code dna            lsb: the sealed bytes as a DNA sequence, complemented by the "
+    "password\n"
+    "                        or shared key; protects nothing by itself\n"
+    "  --dna-rule N          by which of the rules, 1 (default) to 8\n"
+    "  --shared-key FILE     for order and complements, instead of the password\n"
     "  --effort HOW          fast, balanced (default) or best: less change for more time\n"
     "  --preserve X,Y,W,H[,FRAME]  these pixels stay as they are, in every frame or in the\n"
     "                        one named (from 1); may be repeated\n"
@@ -30,7 +46,8 @@ const char protect_help[] =
     "  --min-psnr DB         every carrier keeps this PSNR against its original, or exit 6\n"
     "  --use-padding         pixels with the declared padding value may change, too\n"
     "  --redundancy PERCENT  of the images, so many may be lost (default 25)\n"
-    "  --attributes WHICH    whole headers travel along: auto (default), all, changed (none)\n"
+    "  --attributes WHICH    whole headers travel along: auto (default), all, changed (none);\n"
+    "                        none also where a QR code has room for the reports alone\n"
     "  --keep-bitstream      the bytes of compressed originals travel along where they fit\n"
     "  --unsuitable WHAT     refuse (default) or pass what cannot carry, or sidecar: leave it\n"
     "                        untouched and write NAME.sidecar.dcm beside it; objects that\n"
@@ -82,7 +99,15 @@ static const char *parse_value(struct protect_options *o, int c)
     int word = 0;
     switch (c) {
     case 'R':
-        return cli_rectangle(text, &o->region) ? NULL : "--region takes X,Y,WIDTH,HEIGHT";
+        if (o->region_count == CARRIER_REGIONS_MAX) {
+            return "too many regions";
+        }
+        return cli_rectangle(text, &o->regions[o->region_count++])
+                   ? NULL
+                   : "--region takes X,Y,WIDTH,HEIGHT";
+    case 'F':
+        o->region_source = text;
+        return NULL;
     case 'P':
         if (!cli_number(&text, '\0', &number) || number > 90) {
             return "--redundancy takes 0 to 90 (percent)";
@@ -94,6 +119,7 @@ static const char *parse_value(struct protect_options *o, int c)
             return "--attributes takes auto, all or changed";
         }
         o->attributes = (enum carrier_attributes)word;
+        o->attributes_given = true;
         return NULL;
     case 'u':
         if (!parse_word(text, unsuitable, DS_ARRAY_SIZE(unsuitable), &word)) {
@@ -166,10 +192,17 @@ static const char *check_options(const struct protect_options *o)
     if (o->report_count > 0 && o->recipient_count == 0 && o->password_path == NULL) {
         return "a report needs somebody who may read it: --to CERTIFICATE or --password-file FILE";
     }
-    if (o->qr && o->region.width == 0) {
-        return "--qr needs --region";
+    if (o->region_count > 0 && o->region_source != NULL) {
+        return "--region and --region-from exclude each other";
     }
-    return NULL;
+    if (o->qr && o->region_count == 0 && o->region_source == NULL) {
+        return "--qr needs --region or --region-from";
+    }
+    if ((o->region_count > 0 || o->region_source != NULL) &&
+        o->hiding.how.method == &stego_method_lsb) {
+        return "--region is for --method rdh";
+    }
+    return cli_method_check(&o->hiding);
 }
 
 int protect_parse(struct protection *p, int argc, char **argv)
@@ -182,6 +215,7 @@ int protect_parse(struct protection *p, int argc, char **argv)
         {"sign", required_argument, NULL, 's'},
         {"certificate", required_argument, NULL, 'c'},
         {"region", required_argument, NULL, 'R'},
+        {"region-from", required_argument, NULL, 'F'},
         {"qr", no_argument, NULL, 'q'},
         {"redundancy", required_argument, NULL, 'P'},
         {"attributes", required_argument, NULL, 'a'},

@@ -30,10 +30,17 @@ static enum ds_status hide_in(const struct protection *p, const struct stego_cap
 
 /* From the bytes of the finished file, as the reader will do it; the manifest's hashes were taken
  * from the original. */
-static enum ds_status prove(const struct ds_bytes *file, struct ds_error *err)
+static enum ds_status prove(const struct protection *p, const struct ds_bytes *file,
+                            struct ds_error *err)
 {
     struct cli_carried back = {0};
-    const enum ds_status s = cli_carried_load(&back, file, NULL, err);
+    const struct carrier_hiding *how = &p->options.hiding.how;
+    const struct stego_secret secret = {.key = how->lsb.key};
+    const struct stego_keyring ring = {.secret = &secret};
+    enum ds_status s = cli_carried_load(&back, file, &ring, err);
+    if (s == DS_OK && carrier_hiding_reverses(how) && !cli_carried_is_restorable(&back)) {
+        s = ds_fail(err, DS_EAUTH, "the original does not come back");
+    }
     cli_carried_free(&back);
     return s == DS_OK || s == DS_ENOMEM ? s : ds_fail_context(err, DS_EAUTH, "proof failed");
 }
@@ -57,7 +64,7 @@ static enum ds_status make_png(const struct protection *p, const struct stego_ca
         s = cli_png_write(&image, out, err);
     }
     stego_image_free(&image);
-    return s == DS_OK ? prove(out, err) : s;
+    return s == DS_OK ? prove(p, out, err) : s;
 }
 
 static int make_one(struct protection *p, const struct stego_capsule *capsule, size_t i)
@@ -81,7 +88,8 @@ int protect_png(struct protection *p)
 {
     struct ds_error err = {0};
     DS_AUTO(stego_capsule_auto) struct stego_capsule *capsule = NULL;
-    if (p->options.region.width > 0 || p->options.unsuitable == CARRIER_SIDECAR) {
+    if (p->options.region_count > 0 || p->options.region_source != NULL ||
+        p->options.unsuitable == CARRIER_SIDECAR) {
         return cli_usage("protect", "--region and --unsuitable sidecar are for DICOM");
     }
     p->request.share_total = (uint32_t)p->inputs.count;

@@ -16,7 +16,8 @@ struct study {
 
 struct recovery {
     const char *out;
-    bool pixels_only;
+    bool pixels_only, reports_only;
+    const struct stego_method *method; /* NULL: whichever it is */
     struct cli_keys keys;
     struct cli_inputs inputs;
     struct cli_pairs pairs;
@@ -24,7 +25,7 @@ struct recovery {
     struct study *studies;
     size_t study_count;
     bool *is_carrier; /* for each input: found and verified */
-    size_t restored, identical, pixels_restored, reports;
+    size_t restored, identical, pixels_restored, reports, unrestorable;
     bool is_blocked; /* a report's file exists: nothing at all is written then */
 };
 
@@ -70,6 +71,10 @@ static enum ds_status collect_one(struct recovery *r, size_t i, bool *foreign, s
     }
     if (s != DS_OK) {
         return s;
+    }
+    const struct stego_method *method = cli_carried_method(&carried)->method;
+    if (r->method != NULL && method != r->method) {
+        return ds_fail(err, DS_ENOTHING, "carries nothing by method %s", r->method->name);
     }
     const struct stego_part *part = cli_carried_part(&carried);
     const struct stego_manifest *m = stego_part_manifest(part);
@@ -179,6 +184,12 @@ static enum ds_status restore_one(struct recovery *r, size_t i, struct ds_error 
     if (study == NULL) {
         return ds_fail(err, DS_EIO, "changed while it was read");
     }
+    if (!cli_carried_is_restorable(&carried)) {
+        r->unrestorable++;
+        return ds_fail(err, DS_EUNSUPPORTED,
+                       "not restorable: the least significant bits were replaced and did not "
+                       "travel along; its reports are recovered (--reports-only asks for no more)");
+    }
     s = carried.found != NULL ? restore_dicom(r, study, &carried, &out, err)
                               : restore_png(r, study, &carried, &out, err);
     if (s == DS_OK) {
@@ -192,12 +203,15 @@ static int restore_all(struct recovery *r)
     int code = CLI_DONE;
     for (size_t i = 0; i < r->inputs.count && !cli_stopped(); i++) {
         struct ds_error err = {0};
-        if (!r->is_carrier[i]) {
+        if (!r->is_carrier[i] || r->reports_only) {
             continue;
         }
+        const size_t gone = r->unrestorable;
         cli_progress("restoring", i, r->inputs.count);
         if (restore_one(r, i, &err) != DS_OK) {
-            code = cli_worse(code, cli_complain(r->inputs.items[i].path, &err));
+            const int worse = cli_complain(r->inputs.items[i].path, &err);
+            /* What never comes back is the lesser fault where the reports do not open either. */
+            code = r->unrestorable > gone ? code : cli_worse(code, worse);
         } else {
             r->restored++;
         }
@@ -210,10 +224,10 @@ static int restore_all(struct recovery *r)
 /* Where reports go: OUT when it is a folder, else the folder that OUT lies in. */
 static char *report_folder(const struct recovery *r)
 {
-    if (r->inputs.is_many || r->outputs.count == 0) {
+    if (r->inputs.is_many) {
         return strdup(r->out);
     }
-    const char *restored = r->outputs.items[0].path;
+    const char *restored = r->outputs.count > 0 ? r->outputs.items[0].path : r->out;
     const char *slash = strrchr(restored, '/');
     return slash == NULL ? strdup(".") : strndup(restored, (size_t)(slash - restored) + 1);
 }
@@ -269,7 +283,8 @@ static int recover_all_reports(struct recovery *r)
 {
     int code = CLI_DONE;
     for (size_t i = 0; i < r->study_count; i++) {
-        if (r->studies[i].is_sealed && r->restored > r->pixels_restored) {
+        if (r->studies[i].is_sealed &&
+            (r->restored > r->pixels_restored || r->unrestorable > 0 || r->reports_only)) {
             code = cli_worse(code, recover_reports(r, &r->studies[i]));
         }
     }
@@ -300,6 +315,9 @@ static int parse(struct recovery *r, int argc, char **argv)
         {"password-file", required_argument, NULL, 'p'},
         {"trust", required_argument, NULL, 't'},
         {"pixels-only", no_argument, NULL, 'x'},
+        {"reports-only", no_argument, NULL, 'r'},
+        {"method", required_argument, NULL, 'm'},
+        {"shared-key", required_argument, NULL, 's'},
         {"force", no_argument, NULL, 'f'},
         {NULL, 0, NULL, 0},
     };
@@ -327,6 +345,18 @@ static int parse(struct recovery *r, int argc, char **argv)
             break;
         case 'x':
             r->pixels_only = true;
+            break;
+        case 'r':
+            r->reports_only = true;
+            break;
+        case 'm':
+            r->method = stego_method_named(optarg);
+            if (r->method == NULL) {
+                return cli_usage("recover", "--method takes rdh or lsb");
+            }
+            break;
+        case 's':
+            r->keys.shared_key_path = optarg;
             break;
         case 'f':
             r->outputs.force = true;
@@ -378,6 +408,9 @@ static int finish(struct recovery *r, int code)
                      r->restored - r->pixels_restored, r->identical, r->reports,
                      r->reports == 1 ? "" : "s");
     }
+    if (r->restored == 0 && r->reports > 0) {
+        (void)printf("%zu report%s, no image restored\n", r->reports, r->reports == 1 ? "" : "s");
+    }
     if (r->pixels_restored > 0) {
         (void)printf("%zu with the original's pixels only: attributes are the carrier's\n",
                      r->pixels_restored);
@@ -399,6 +432,7 @@ static int run(int argc, char **argv)
     code = collect(&r);
     code = cli_worse(code, restore_all(&r));
     code = cli_worse(code, recover_all_reports(&r));
+    code = code == CLI_DONE && r.unrestorable > 0 ? CLI_FAILED : code;
     return finish(&r, code);
 }
 
@@ -417,6 +451,11 @@ const struct cli_verb cli_recover = {
         "  --password-file FILE  or the password, in the file's first line\n"
         "  --trust FILE          accept only what these certificates, or CAs, have signed;\n"
         "                        may be repeated\n"
+        "  --reports-only        the reports alone, no images: for carriers whose originals do "
+        "not\n"
+        "                        come back (--method lsb without --reversible)\n"
+        "  --method NAME         only what is hidden by this method; otherwise the carrier says\n"
+        "  --shared-key FILE     what orders or complements, where it is not the password\n"
         "  --pixels-only         without a key: the original's pixels in the carrier's attributes\n"
         "  --force               overwrite\n\n"
         "Of several inputs the good ones are written, the others named; the exit code is that of\n"

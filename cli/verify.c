@@ -31,6 +31,7 @@ static void print_sound(const struct verification *v, const char *path, const st
 {
     const struct stego_part *part = cli_carried_part(c);
     const char *signer = stego_part_signer(part);
+    const bool restorable = cli_carried_is_restorable(c);
     const bool region = c->found != NULL && carrier_found_region(c->found)->width > 0;
     if (v->json) {
         (void)fputs(first ? "[\n  {\"file\": " : ",\n  {\"file\": ", stdout);
@@ -41,14 +42,18 @@ static void print_sound(const struct verification *v, const char *path, const st
         cli_json_string(stdout, origin_text(stego_part_origin(part)));
         (void)fputs(", \"signer\": ", stdout);
         cli_json_string(stdout, signer != NULL ? signer : "");
-        (void)printf(", \"pixels_proven\": %s}", region ? "false" : "true");
+        (void)printf(", \"pixels_proven\": %s, \"restorable\": %s}",
+                     region || !restorable ? "false" : "true", restorable ? "true" : "false");
         return;
     }
     const char *origin = stego_part_manifest(part)->origin;
-    (void)printf("%s: sound, %s%s%s%s%s%s%s\n", path, origin[0] != '\0' ? "from " : "", origin,
+    (void)printf("%s: sound, %s%s%s%s%s%s%s%s\n", path, origin[0] != '\0' ? "from " : "", origin,
                  origin[0] != '\0' ? ", " : "", origin_text(stego_part_origin(part)),
                  signer != NULL ? " by " : "", signer != NULL ? signer : "",
-                 region ? "; the key region's pixels need a key" : "");
+                 region ? "; the key region's pixels need a key" : "",
+                 restorable ? ""
+                            : "; not restorable: what it carries is sound, its pixels are not "
+                              "the original's");
 }
 
 static int print_fault(const struct verification *v, const char *path, const struct ds_error *err,
