@@ -16,13 +16,14 @@ ROOMS = {
     "dicomstego": {"base"},
     "dicom": {"base"},
     "config": {"base"},
-    "db": {"base"},
+    "provenance": {"base", "dicomstego"},
+    "db": {"base", "provenance"},
     "carrier": {"base", "dicom", "dicomstego"},
     "scp": {"base", "dicom"},
     "scu": {"base", "dicom"},
     "web": {"base"},
-    "node": {"base", "dicom", "dicomstego", "carrier", "config", "db", "scp", "scu", "web"},
-    "cli": {"base", "dicom", "dicomstego", "carrier", "config"},
+    "node": {"base", "dicom", "dicomstego", "carrier", "config", "db", "provenance", "scp", "scu", "web"},
+    "cli": {"base", "dicom", "dicomstego", "carrier", "config", "provenance"},
 }
 
 # A library's headers, and those that a room keeps to itself; the only rooms that may see them.
@@ -34,6 +35,7 @@ OWNERS = (
     (re.compile(r"^png\.h$"), {"cli"}),
     (re.compile(r"^microhttpd\.h$"), {"web"}),
     (re.compile(r"^jansson\.h$"), {"node", "cli"}),
+    (re.compile(r"^curl/"), {"node"}),
     (re.compile(r"^qrencode\.h$"), {"carrier"}),
     (re.compile(r"^(isa-l|isa-l/.*|isa-l\.h|erasure_code\.h)$"), {"dicomstego"}),
     (re.compile(r"^dicom/codec(_private)?\.h$"), {"dicom"}),

@@ -6,6 +6,7 @@
 #include "dicom/association.h"
 #include "dicom/dataset.h"
 #include "dicom/implementation.h"
+#include "dicom/query_key.h"
 #include "dicom/sop_class.h"
 #include "dicom/transfer_syntax.h"
 #include "scu/scu.h"
@@ -91,6 +92,22 @@ static void print_verdicts(void)
     (void)puts("],");
 }
 
+static void print_query_keys(void)
+{
+    static const char *const sources[] = {"matched", "returned", "matched", "returned"};
+    size_t count = 0;
+    const struct dicom_query_key *k = dicom_query_keys(&count);
+    (void)printf("\"query_keys\": [");
+    for (size_t i = 0; i < count; i++) {
+        (void)printf("%s\n  {\"tag\": \"%04X,%04X\", \"sequence\": \"%08X\", \"vr\": \"%s\", "
+                     "\"level\": \"%s\", \"use\": \"%s\", \"name\": \"%s\"}",
+                     i > 0 ? "," : "", (unsigned)(k[i].tag >> 16), (unsigned)(k[i].tag & 0xffffU),
+                     (unsigned)k[i].sequence, k[i].vr, dicom_level_name(k[i].level),
+                     sources[k[i].source], k[i].name);
+    }
+    (void)puts("],");
+}
+
 int main(void)
 {
     (void)puts("{");
@@ -98,6 +115,7 @@ int main(void)
     print_classes();
     print_answers();
     print_verdicts();
+    print_query_keys();
     (void)printf("\"implementation\": {\"class_uid\": \"%s\", \"version_name\": \"%s\"}\n}\n",
                  DICOM_IMPLEMENTATION_CLASS_UID, DICOM_IMPLEMENTATION_VERSION_NAME);
     return 0;

@@ -204,10 +204,13 @@ class Node:
                      "web": {"address": LOOPBACK, "port": self.web_port},
                      "state_dir": self.state, "reports_folder": self.reports,
                      "key": self.key, "certificate": self.certificate, "min_free": "64 MiB", "journal": "16 MiB"}
-        self.peers, self.rules = {}, []
+        self.peers, self.rules, self.query = {}, [], {}
         self.database_url = None  # the node's private one
+        self.audit = None  # where audit messages go
+        self.migrate_url = None
         self.detached, self.program = detached, None
         self.environment = {}
+        self.provenance = {}
 
     def peer(self, name, **settings):
         self.peers[name] = settings
@@ -223,11 +226,14 @@ class Node:
         self.rules.append(settings)
 
     def write_config(self):
-        database = {"database": {"url": self.database_url}} if self.database_url else {}
+        owner = {"migrate_url": self.migrate_url} if self.migrate_url else {}
+        database = {"database": {"url": self.database_url, **owner}} if self.database_url else {}
         # A person's patience with a peer that comes back, not a test's.
         peers = {name: {"retry": {"first": "200 ms", "cap": "2 s"}, **peer} if "host" in peer else peer
                  for name, peer in self.peers.items()}
-        text = yaml({"node": self.node, **database, "peers": peers, "rules": self.rules})
+        sections = {"provenance": self.provenance, "query": self.query, "audit_repository": self.audit}
+        more = {key: value for key, value in sections.items() if value}
+        text = yaml({"node": self.node, **database, **more, "peers": peers, "rules": self.rules})
         self.config_path.write_text(text)
 
     @property
@@ -308,15 +314,22 @@ class Dcmqrscp:
         self.storage = self.folder / "storage"
         self.storage.mkdir(mode=0o700, parents=True)
         self.detached, self.program = detached, None
+        self.options, self.destinations = (), {}  # ports by AE title
+
+    def move_to(self, ae_title, port):
+        """A destination of C-MOVE."""
+        self.destinations[ae_title] = port
 
     def start(self):
         config = self.folder / "dcmqrscp.cfg"
+        hosts = "".join(f"host{port} = ({ae_title}, {LOOPBACK}, {port})\n"
+                        for ae_title, port in self.destinations.items())
         config.write_text(
             f"NetworkTCPPort = {self.port}\nMaxPDUSize = 131072\nMaxAssociations = 16\n"
-            "HostTable BEGIN\nHostTable END\nVendorTable BEGIN\nVendorTable END\nAETable BEGIN\n"
+            f"HostTable BEGIN\n{hosts}HostTable END\nVendorTable BEGIN\nVendorTable END\nAETable BEGIN\n"
             f"{self.ae_title} {self.storage} RW (1000, 64gb) ANY\nAETable END\n")
         self.program = Program(f"PACS {self.ae_title}",
-                               ["dcmqrscp", "+B", "-pdu", 131072, "-dhl", "-c", config],
+                               ["dcmqrscp", "+B", *self.options, "-pdu", 131072, "-dhl", "-c", config],
                                self.folder / "dcmqrscp.log", env={"TCP_NODELAY": "1"},
                                detached=self.detached)
         wait_for("dcmqrscp to listen", lambda: listening(self.port), alive=self.program)
@@ -392,6 +405,7 @@ class Orthanc:
             "LuaScripts": self.scripts, "HttpPort": self.http, "RemoteAccessAllowed": False,
             "AuthenticationEnabled": False, "DicomServerEnabled": True, "DicomAet": self.ae_title,
             "DicomPort": self.port, "DicomCheckCalledAet": False, "DicomAlwaysAllowStore": True,
+            "DicomAlwaysAllowFind": True, "DicomAlwaysAllowGet": True, "DicomAlwaysAllowMove": True,
             "UnknownSopClassAccepted": True, "DicomModalities": self.modalities,
             "OverwriteInstances": False, "HttpServerEnabled": True}, indent=1))
         self.program = Program(f"Orthanc {self.ae_title}", ["Orthanc", config],

@@ -50,6 +50,17 @@ def syntaxes(found):
     return table(["name", "UID", "keyword", "coding", "received and sent on", "decoded", "written"], lines)
 
 
+def query_keys(found):
+    """By level; what stands in the items of a sequence comes behind it."""
+    lines = []
+    for level in ("PATIENT", "STUDY", "SERIES", "IMAGE"):
+        for k in found["query_keys"]:
+            if k["level"] == level:
+                indent = "" if k["sequence"] == "00000000" else "&gt; "
+                lines.append([level, indent + k["name"], f"({k['tag']})", k["vr"], k["use"]])
+    return table(["level", "attribute", "tag", "VR", "use"], lines)
+
+
 def sections():
     """The text of each section, by name."""
     found = facts()
@@ -63,6 +74,7 @@ def sections():
         "sop-classes": table(["SOP class", "UID", "taken as"], classes),
         "verdicts": table(["status", "the delivery is"], verdicts),
         "transfer-syntaxes": syntaxes(found),
+        "query-keys": query_keys(found),
         "association": table(["", ""], [["implementation class UID", ours["class_uid"]],
                                         ["implementation version name", ours["version_name"]]]),
     }

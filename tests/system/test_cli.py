@@ -260,13 +260,14 @@ def test_usage_errors_are_exit_2_and_say_what_to_do(report, tmp_path):
     assert not (tmp_path / "o").exists()
 
 
-@pytest.mark.parametrize("verb", ["protect", "recover", "inspect", "capacity", "verify", "key", "config"])
+@pytest.mark.parametrize("verb", ["protect", "recover", "inspect", "capacity", "verify", "key", "config", "cipher",
+                                  "decipher", "stats"])
 def test_every_verb_has_help_and_the_manual_names_its_options(verb):
     text = run(verb, "--help").stdout
     manual = (ROOT / "docs" / "man" / "dicomstego.1").read_text().replace("\\-", "-")
     for word in text.replace("[", " ").replace("]", " ").replace(",", " ").split():
         if word.startswith("--"):
-            assert word.lstrip("-").rstrip(".;:") in manual, f"{word} is not in the manual"
+            assert word.lstrip("-").rstrip(".;:)") in manual, f"{word} is not in the manual"
 
 
 def test_a_report_larger_than_the_images_hold_is_exit_6(keys, tmp_path):

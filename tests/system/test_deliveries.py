@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -139,6 +140,21 @@ def test_what_finds_no_place_in_the_archive_is_tried_again(stage, rng):
     assert receiver.arrivals() == 10
     assert not any((node.state / "quarantine").iterdir())
     assert not any((node.state / "spool" / "new").iterdir())
+
+
+def test_one_file_gone_from_the_archive_does_not_stop_its_study(stage, rng):
+    node = passing(stage)
+    receiver = sink(stage, node, "SINK")
+    node.rule(name="on", study_complete_after="4 s", protect={"payload": "integrity"}, send_to=["SINK"])
+    receiver.start()
+    start(node)
+    (study,) = make_studies(rng, 1, 5)
+    send([study], node)
+    hospital.wait_for("the index", lambda: one(node.psql("SELECT count(*) FROM instances")) == "5", alive=node.program)
+    lost = one(node.psql("SELECT path FROM instances ORDER BY id LIMIT 1"))
+    Path(lost).unlink()
+    hospital.wait_for("the rest", lambda: receiver.arrivals() == 4, alive=node.program)
+    assert "unable to open" in one(node.psql("SELECT quarantine_reason FROM instances WHERE quarantined_at IS NOT NULL"))
 
 
 def test_a_peer_that_does_not_know_us_loses_nothing(stage, rng):

@@ -60,7 +60,7 @@ def prefix(tmp_path_factory):
 def test_the_programs_pages_samples_and_unit_are_there(prefix):
     names = {p.name for p in prefix.rglob("*") if p.is_file()}
     for name in ("dicomstegod", "dicomstego", "dicomstegod.8", "dicomstego.1", "dicomstego-delivery.1",
-                 "dicomstego-peer.1", "dicomstego-study.1", "prometheus-alerts.yaml", "dicomstegod.service", "dicomstego.pc",
+                 "dicomstego-peer.1", "dicomstego-quarantine.1", "dicomstego-study.1", "prometheus-alerts.yaml", "dicomstegod.service", "dicomstego.pc",
                  "sending-hospital.yaml", "receiving-hospital.yaml", "engine.h", "LICENSE"):
         assert any(n.startswith(name) for n in names), name
 
